@@ -1,0 +1,45 @@
+"""What the hub's routes work with: the rooms of the control plane, put together once by `app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from forebay.control.access import Access
+from forebay.control.billing import Ledger
+from forebay.control.deploy import Deployments, Nodes
+from forebay.control.jobs import Jobs
+from forebay.control.registry import Registry
+from forebay.control.store import Blobs, Database
+from forebay.core import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every room that a route may use."""
+
+    database: Database
+    blobs: Blobs
+    access: Access
+    registry: Registry
+    deployments: Deployments
+    nodes: Nodes
+    ledger: Ledger
+    jobs: Jobs
+
+
+def services(request: Request) -> Services:
+    """The services of the application that answers *request*."""
+    return cast("Services", request.app.state.services)
+
+
+def caller(request: Request) -> Principal:
+    """Who is calling, by `Authorization: Bearer KEY` or Basic with the key as password."""
+    found: Services = services(request)
+    return found.access.identify(request.headers.get("authorization"))
+
+
+Hub = Annotated[Services, Depends(services)]
+Caller = Annotated[Principal, Depends(caller)]

@@ -1,0 +1,47 @@
+"""The words that every room uses. Pure: standard library, NumPy and msgspec."""
+
+from forebay.core.artifact import INFO_NAME, ArtifactInfo, FileEntry, Manifest
+from forebay.core.errors import ForebayError
+from forebay.core.names import ModelRef, checked_name
+from forebay.core.principal import Key, Permission, Principal, digest_of_secret, key_id_of, new_key
+from forebay.core.snapshot import (
+    Deployment,
+    KeyGrant,
+    Limits,
+    LoadState,
+    NodeReport,
+    Snapshot,
+    Target,
+)
+from forebay.core.tensors import Array, DataType, Signature, Tensors, TensorSpec
+from forebay.core.usage import Shipment, UsageEvent
+
+__all__ = [
+    "INFO_NAME",
+    "Array",
+    "ArtifactInfo",
+    "DataType",
+    "Deployment",
+    "FileEntry",
+    "ForebayError",
+    "Key",
+    "KeyGrant",
+    "Limits",
+    "LoadState",
+    "Manifest",
+    "ModelRef",
+    "NodeReport",
+    "Permission",
+    "Principal",
+    "Shipment",
+    "Signature",
+    "Snapshot",
+    "Target",
+    "TensorSpec",
+    "Tensors",
+    "UsageEvent",
+    "checked_name",
+    "digest_of_secret",
+    "key_id_of",
+    "new_key",
+]

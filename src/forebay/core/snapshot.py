@@ -1,0 +1,81 @@
+"""What a node has to know, numbered."""
+
+from __future__ import annotations
+
+import msgspec
+
+from forebay.core.principal import Permission, Principal
+
+
+class KeyGrant(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the holder of one key may do. The key itself is known only by its digest."""
+
+    digest: str
+    key_id: str
+    project: str
+    permissions: frozenset[Permission]
+    models: frozenset[str] | None = None
+
+    def principal(self) -> Principal:
+        """The caller that this key names."""
+        return Principal(self.key_id, self.project, self.permissions, self.models)
+
+
+class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a lane may work; None leaves the node's own setting."""
+
+    batch_rows: int | None = None
+    wait_s: float | None = None
+    queue_rows: int | None = None
+
+
+class Target(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One version behind a deployment, and its share of the traffic."""
+
+    version: int
+    artifact: str
+    weight: int = 1
+
+
+class Deployment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a model name answers with."""
+
+    project: str
+    model: str
+    targets: tuple[Target, ...]
+    limits: Limits = Limits()
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything a node serves from. `number` grows with every change; 0 is before the first.
+
+    `hub` identifies the database: numbers of different databases do not compare.
+    """
+
+    hub: str
+    number: int
+    keys: tuple[KeyGrant, ...] = ()
+    deployments: tuple[Deployment, ...] = ()
+
+
+class LoadState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far one version is on one node: `fetching`, `loading`, `ready`, `failed` or `draining`."""
+
+    project: str
+    model: str
+    version: int
+    state: str
+    error: str = ""
+
+
+class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a node tells the hub about itself."""
+
+    name: str
+    url: str
+    release: str
+    snapshot: int
+    ready: bool
+    versions: tuple[LoadState, ...] = ()
+    journal_behind: int = 0
+    time_ns: int = 0

@@ -1,0 +1,1 @@
+"""The data plane: what stands between a socket and a model."""

@@ -1,0 +1,1 @@
+"""Where models are made: trained, converted, compressed. Knows no tenant and works in a notebook."""
