@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
 
 from forebay.control.access import Access
 from forebay.control.billing import Ledger
@@ -35,7 +36,10 @@ def services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-def caller(request: Request) -> Principal:
+_BEARER = HTTPBearer(auto_error=False, description="A key; Basic with the key as password works too.")
+
+
+def caller(request: Request, _documented: Annotated[object, Security(_BEARER)] = None) -> Principal:
     """Who is calling, by `Authorization: Bearer KEY` or Basic with the key as password."""
     found: Services = services(request)
     return found.access.identify(request.headers.get("authorization"))

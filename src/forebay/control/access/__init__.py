@@ -1,0 +1,20 @@
+"""Who may do what: projects, roles and keys.
+
+The room promises that nobody is let in without a live key, that a key never acts outside its project
+(an administrator's acts in all), that only digests of keys are stored, and that a revoked key is out of
+the snapshot in the same transaction.
+"""
+
+from forebay.control.access.access import DEFAULT_PROJECT, Access, KeyRecord, ProjectRecord, no_project
+from forebay.control.access.permissions import PERMISSIONS, Role, permissions_of
+
+__all__ = [
+    "DEFAULT_PROJECT",
+    "PERMISSIONS",
+    "Access",
+    "KeyRecord",
+    "ProjectRecord",
+    "Role",
+    "no_project",
+    "permissions_of",
+]

@@ -1,0 +1,45 @@
+"""Which role may do what: the one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from forebay.core import Permission
+
+
+class Role(StrEnum):
+    """What a key is for."""
+
+    ADMIN = "admin"
+    DEVELOPER = "developer"
+    INFERENCE = "inference"
+    NODE = "node"
+
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.ADMIN: frozenset(Permission),
+    Role.DEVELOPER: frozenset(
+        {
+            Permission.PREDICT,
+            Permission.OBSERVE,
+            Permission.READ,
+            Permission.PUBLISH,
+            Permission.DEPLOY,
+            Permission.KEYS,
+            Permission.USAGE,
+        }
+    ),
+    Role.INFERENCE: frozenset({Permission.PREDICT}),
+    Role.NODE: frozenset({Permission.NODE, Permission.OBSERVE}),
+}
+"""`Permission.PROJECTS` is what lets a key act in every project; only administrators have it."""
+
+
+def permissions_of(role: str) -> frozenset[Permission]:
+    """What a key of *role* may do; nothing at all for a role of a later release.
+
+    >>> sorted(permissions_of("node"))
+    [<Permission.NODE: 'node'>, <Permission.OBSERVE: 'observe'>]
+    """
+    return PERMISSIONS[Role(role)] if role in PERMISSIONS else frozenset()

@@ -1,0 +1,1 @@
+"""The control API: every room of the control plane behind one HTTP door."""
