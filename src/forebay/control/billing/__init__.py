@@ -1,0 +1,9 @@
+"""What the hub makes of usage: the ledger, and what it costs.
+
+The room promises that each event of each journal is in the ledger once, whatever is shipped twice, late
+or in pieces; that what a node has lost is visible as a gap; and that money is exact until a plan rounds it.
+"""
+
+from forebay.control.billing.rating import DEFAULT_PLAN, Plan, Use, amount, cost
+
+__all__ = ["DEFAULT_PLAN", "Plan", "Use", "amount", "cost"]

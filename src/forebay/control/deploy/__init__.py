@@ -1,0 +1,1 @@
+"""What a model name answers with, and the nodes that answer."""
