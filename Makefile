@@ -1,0 +1,62 @@
+# Everything a contributor or the CI runs. `make` alone lists it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := src tests tools
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test fix bench chaos docs lock services clean
+
+help: ## List what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/developer ## Make .venv with everything a developer needs
+
+demo: .venv/user ## Train, publish, serve, meter and bill a model, told as a story
+	$(BIN)/forebay demo
+
+check: .venv/developer services ## Format, lint, types, import law, fast tests: under a minute
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-timing
+	$(BIN)/pytest -q -n $(WORKERS) -m "not slow and not chaos"
+
+test: .venv/developer services ## The whole suite, with every service it needs and the floor under coverage
+	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+fix: .venv/developer ## Format, and mend what the linter can
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+chaos: .venv/developer services ## kill -9 the hub and the node under load; nothing accepted may be lost
+	$(BIN)/pytest -n 0 -m chaos
+
+docs: .venv/developer ## Print docs/settings.md anew and run every block of the documentation
+	$(BIN)/python -m forebay.app.settings > docs/settings.md
+	$(BIN)/pytest -n 0 tests/docs
+
+lock: .venv/developer ## Pin every dependency anew, with hashes
+	scripts/lock $(BIN)
+
+services:
+	@scripts/install-services
+
+clean: ## Remove everything that was made here
+	rm -rf .venv build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Forebay needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/user: .venv/bin/python requirements/user.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --requirement requirements/user.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/developer: .venv/user requirements/developer.lock
+	$(BIN)/python -m pip install --quiet --requirement requirements/developer.lock
+	@touch $@
