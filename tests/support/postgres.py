@@ -58,7 +58,7 @@ class Cluster:
 
     def stop(self) -> None:
         """Stop the server at once; what was committed stays."""
-        self._server.terminate()
+        self._server.send_signal(signal.SIGINT)
         try:
             self._server.wait(10)
         except subprocess.TimeoutExpired:

@@ -42,7 +42,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
     @classmethod
     def decode(cls, data: bytes) -> Manifest:
-        """Read and check a manifest; raises `Malformed` for paths that lead outside, twins, or bad digests."""
+        """Read and check a manifest; raises `Malformed` for paths that lead out, twins, or bad digests."""
         try:
             manifest = msgspec.json.decode(data, type=cls)
         except msgspec.MsgspecError as error:

@@ -1,22 +1,22 @@
 """Everything that can go wrong, and what the caller is told.
 
-    ForebayError
-      Refused               4xx   the caller has to change something
-        Malformed           400
-        Unauthenticated     401
-        Forbidden           403
-        NotFound            404
-        Slow                408   the request did not arrive in time
-        Conflict            409
-        TooLarge            413
-        Full                429   try again, a little later
-        HeadersTooLarge     431
-      Broken                5xx   we have to change something
-        Unsupported         501
-        Died                502   safe to try again
-        NotReady            503   try again, a little later
-        Late                504   the deadline has passed
-        StorageFull         507
+ForebayError
+  Refused               4xx   the caller has to change something
+    Malformed           400
+    Unauthenticated     401
+    Forbidden           403
+    NotFound            404
+    Slow                408   the request did not arrive in time
+    Conflict            409
+    TooLarge            413
+    Full                429   try again, a little later
+    HeadersTooLarge     431
+  Broken                5xx   we have to change something
+    Unsupported         501
+    Died                502   safe to try again
+    NotReady            503   try again, a little later
+    Late                504   the deadline has passed
+    StorageFull         507
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ def checked_name(name: str, what: str = "model") -> str:
     'digits'
     >>> checked_name("My Model")
     Traceback (most recent call last):
-    forebay.core.errors.Malformed: 'My Model' is no model name; use a-z, 0-9, '.', '_' and '-', at most 63, starting with a letter or a digit
+    forebay.core.errors.Malformed: 'My Model' is no model name; use a-z, 0-9, '.', '_' and '-', at most 63, \
+starting with a letter or a digit
     """
     if not _NAME.fullmatch(name):
         raise Malformed(

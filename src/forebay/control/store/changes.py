@@ -21,7 +21,10 @@ class HubState(Base):
 
 
 def bump(session: Session) -> None:
-    """Count a change, in the transaction that makes it. Writers queue here, so numbers have no gaps in time."""
+    """Count a change, in the transaction that makes it.
+
+    Writers queue here, so numbers have no gaps in time.
+    """
     session.execute(update(HubState).values(snapshot=HubState.snapshot + 1))
 
 
