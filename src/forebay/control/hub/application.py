@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
-from forebay.control.hub.routes import ROUTERS
 
 from forebay.control.hub.problems import install_problems
+from forebay.control.hub.routes import ROUTERS
 from forebay.control.hub.services import Services
 
 

@@ -1,6 +1,22 @@
 """Things at rest: blobs by digest, the database and its migrations."""
 
-from forebay.control.store.changes import bump, current
-from forebay.control.store.database import Base, Database, UtcTime
+from forebay.control.store.base import Base, PlainText, UtcTime
+from forebay.control.store.blobs import Blobs, Collected, FolderBlobs, MemoryBlobs, collect
+from forebay.control.store.changes import Changes, HubState, bump, current
+from forebay.control.store.database import Database
 
-__all__ = ["Base", "Database", "UtcTime", "bump", "current"]
+__all__ = [
+    "Base",
+    "Blobs",
+    "Changes",
+    "Collected",
+    "Database",
+    "FolderBlobs",
+    "HubState",
+    "MemoryBlobs",
+    "PlainText",
+    "UtcTime",
+    "bump",
+    "collect",
+    "current",
+]

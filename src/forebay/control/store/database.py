@@ -2,70 +2,61 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Engine, Text, TypeDecorator, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+import psycopg
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session, sessionmaker
 
-from forebay.core.errors import NotReady, StorageFull
+from forebay.control.store.changes import Changes, bumped
+from forebay.core.errors import ForebayError, NotReady, StorageFull
 
-_LOCK_WAIT_S = 5.0
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """A moment in UTC; naive ones are refused, so that nobody stores a local time by accident."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, _dialect: Any) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone; use datetime.now(UTC)")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, _dialect: Any) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    """The tables of every control room inherit from this."""
-
-    type_annotation_map = {datetime: UtcTime, str: Text}  # noqa: RUF012 (SQLAlchemy reads a plain dict)
+_WAIT_S = 5.0
+_AWAY = ("08", "53", "57P", "40", "55P03")
+"""SQLSTATE classes of PostgreSQL that pass: connection, resources, shutdown, deadlock, lock not available."""
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 
 
 class Database:
-    """Sessions on one database. `url` is a SQLAlchemy URL: `sqlite:///…` or `postgresql+psycopg://…`."""
+    """Sessions on one database. `url` is a SQLAlchemy URL: `sqlite:///…` or `postgresql+psycopg://…`.
+
+    `changes` tells listeners in this process of every committed `bump`.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.sqlite = url.startswith("sqlite")
         self.engine = _engine(url)
+        self.changes = Changes()
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session for looking; nothing it does is kept."""
+        """A session for looking: all it sees is of one moment, and nothing it does is kept."""
+        options: dict[str, Any] = {}
+        if not self.sqlite:
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with _honest_errors(), self._sessions() as session:
+            session.connection(execution_options=options)
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction: all of it or, when the block raises, nothing.
 
-        On SQLite it takes the write lock at once (so that two never upgrade into a deadlock) and waits
-        at most five seconds for it. Raises `NotReady` while the database is locked or away.
+        On SQLite it takes the write lock at once (so that two never upgrade into a deadlock). Waits for a
+        lock at most five seconds; raises `NotReady` while the database is locked or away.
         """
         with _honest_errors(), self._sessions.begin() as session:
             session.connection(execution_options={"forebay_write": True})
             yield session
+        if bumped(session):
+            self.changes.announce()
 
     def close(self) -> None:
         """Give all connections back."""
@@ -74,8 +65,15 @@ class Database:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8, pool_timeout=_LOCK_WAIT_S)
-    engine = create_engine(url, connect_args={"timeout": _LOCK_WAIT_S, "check_same_thread": False})
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=8,
+            max_overflow=8,
+            pool_timeout=_WAIT_S,
+            connect_args={"connect_timeout": int(_WAIT_S), "options": f"-c lock_timeout={int(_WAIT_S)}s"},
+        )
+    engine = create_engine(url, connect_args={"timeout": _WAIT_S, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -83,7 +81,7 @@ def _engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver's own BEGIN comes too late; ours is in _begin_sqlite
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -96,11 +94,30 @@ def _begin_sqlite(connection: Any) -> None:
 def _honest_errors() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        if "disk is full" in str(error.orig) or "No space left" in str(error.orig):
-            raise StorageFull("the database's disk is full; free some space and try again") from error
-        raise NotReady("the database is locked or away; try again", retry_after_s=1.0) from error
+    except PoolTimeoutError as error:
+        raise NotReady("every connection to the database is busy; try again", retry_after_s=1.0) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise NotReady("the connection to the database was lost; try again", retry_after_s=1.0) from error
+        if _full(error.orig):
+            raise StorageFull("the database's disk is full; free some space and try again") from error
+        if error.connection_invalidated or _passing(error.orig):
+            raise NotReady("the database is locked or away; try again", retry_after_s=1.0) from error
         raise
+    except StatementError as error:  # a value that a column refuses, wrapped by SQLAlchemy
+        if isinstance(error.orig, ForebayError):
+            raise error.orig from None
+        raise
+
+
+def _full(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return isinstance(error, psycopg.errors.DiskFull)
+
+
+def _passing(error: BaseException | None) -> bool:
+    """Whether the same statement may succeed a little later."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED  # the low byte is the kind of error
+    if isinstance(error, psycopg.OperationalError):
+        return error.sqlstate is None or error.sqlstate.startswith(_AWAY)
+    return False
