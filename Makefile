@@ -34,7 +34,7 @@ chaos: .venv/developer services ## kill -9 the hub and the node under load; noth
 	$(BIN)/pytest -n 0 -m chaos
 
 docs: .venv/developer ## Print docs/settings.md anew and run every block of the documentation
-	$(BIN)/python -m forebay.app.settings > docs/settings.md
+	$(BIN)/python -m tools.settings_page > docs/settings.md
 	$(BIN)/pytest -n 0 tests/docs
 
 lock: .venv/developer ## Pin every dependency anew, with hashes

@@ -1,0 +1,1 @@
+"""The one builder: settings, wiring, supervisor, doctor, command line. Nobody imports it."""
