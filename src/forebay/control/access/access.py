@@ -129,8 +129,8 @@ class Access:
     def projects(self) -> list[ProjectRecord]:
         """Every project, by name."""
         with self._database.read() as session:
-            rows = session.scalars(select(ProjectRow).order_by(ProjectRow.name))
-            return [ProjectRecord(row.name, row.created_at) for row in rows]
+            found = [ProjectRecord(row.name, row.created_at) for row in session.scalars(select(ProjectRow))]
+        return sorted(found, key=lambda project: project.name)
 
     def project(self, name: str) -> ProjectRecord:
         """One project; raises `NotFound`."""

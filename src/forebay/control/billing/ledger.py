@@ -1,0 +1,156 @@
+"""The ledger: every usage event of every journal, once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from forebay.control.billing.arrivals import Arrival, Run, arrive
+from forebay.control.billing.rating import DEFAULT_PLAN, Plan
+from forebay.control.billing.rows import row_of
+from forebay.control.billing.summary import Grouping, Summary, summarise
+from forebay.control.billing.tables import GapRow, JournalRow, LedgerRow, PlanRow, UsageRow
+from forebay.control.store import Database
+from forebay.core import Shipment
+from forebay.core.errors import Malformed
+
+_log = logging.getLogger("forebay.billing")
+_LAST_SEQ = 2**62
+_NAME_CHARS = 200
+_EVENTS_PER_PAGE = 1000
+_USAGE = UsageRow.metadata.tables[UsageRow.__tablename__]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events of a journal that its node could not deliver: `missing` of them, from `first_seq` on."""
+
+    journal: str
+    node: str
+    first_seq: int
+    missing: int
+    noticed_at: datetime
+
+
+class Ledger:
+    """All usage events of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def ingest(self, node: str, shipment: Shipment) -> int:
+        """Take over what is new in *shipment*, and say which sequence number is expected next.
+
+        Events that are there already are skipped. Events that were left out become a gap, which anybody
+        can see (`gaps`) and which closes if they arrive after all. Returns after the commit, so the node
+        may forget everything before the answer. Raises `Malformed` for a journal without a name or
+        impossible sequence numbers.
+        """
+        end = _checked_end(shipment)
+        with self._database.write() as session:
+            ledger = session.get_one(LedgerRow, 1, with_for_update=True)  # shipments queue here
+            journal = session.get(JournalRow, shipment.journal)
+            if journal is None:
+                journal = JournalRow(name=shipment.journal, next_seq=0)
+            if not shipment.events:
+                return journal.next_seq
+            gaps = _gaps(session, shipment.journal)
+            arrival = arrive(shipment.first_seq, end, journal.next_seq, gaps)
+            now = datetime.now(UTC)
+            ledger.events += _take(session, shipment, arrival.new, ledger.events, now)
+            _keep_gaps(session, shipment.journal, gaps, arrival, now)
+            journal.node, journal.next_seq, journal.updated_at = node, arrival.next_seq, now
+            session.add(journal)
+        return arrival.next_seq
+
+    def count(self) -> int:
+        """How many events there are."""
+        with self._database.read() as session:
+            return session.get_one(LedgerRow, 1).events
+
+    def events(self, project: str, after: int = 0, limit: int = _EVENTS_PER_PAGE) -> list[UsageRow]:
+        """At most *limit* events of *project* behind number *after*, in the order in which they arrived.
+
+        Numbers are given under one lock, so whoever goes on behind the last number they saw misses none.
+        """
+        found = select(UsageRow).where(UsageRow.project == project, UsageRow.number > after)
+        with self._database.read() as session:
+            return list(session.scalars(found.order_by(UsageRow.number).limit(limit)))
+
+    def summary(
+        self,
+        project: str,
+        by: Grouping = Grouping.MODEL,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Summary:
+        """What *project* used from *since* up to before *until* (naive ones are UTC), and what it costs."""
+        with self._database.read() as session:
+            return summarise(session, _plan(session), project, by, since, until)
+
+    def plans(self) -> list[Plan]:
+        """Every plan, by name."""
+        with self._database.read() as session:
+            return [_as_plan(row) for row in session.scalars(select(PlanRow).order_by(PlanRow.name))]
+
+    def gaps(self) -> list[Gap]:
+        """What never arrived, by journal."""
+        found = (
+            select(GapRow, JournalRow.node)
+            .join(JournalRow, JournalRow.name == GapRow.journal)
+            .order_by(GapRow.journal, GapRow.first_seq)
+        )
+        with self._database.read() as session:
+            return [
+                Gap(gap.journal, node, gap.first_seq, gap.end_seq - gap.first_seq, gap.noticed_at)
+                for gap, node in session.execute(found)
+            ]
+
+
+def _plan(session: Session) -> Plan:
+    return _as_plan(session.get_one(PlanRow, DEFAULT_PLAN.name))
+
+
+def _as_plan(row: PlanRow) -> Plan:
+    return Plan(row.name, row.currency, row.per_request, row.per_row, row.per_compute_s, row.decimals)
+
+
+def _checked_end(shipment: Shipment) -> int:
+    end = shipment.first_seq + len(shipment.events)
+    if not 0 < len(shipment.journal) <= _NAME_CHARS or not shipment.journal.isprintable():
+        raise Malformed(f"a journal's name has 1 to {_NAME_CHARS} printable characters")
+    if shipment.first_seq < 0 or end > _LAST_SEQ:
+        raise Malformed(f"{shipment.first_seq} is no sequence number; a journal counts from 0 to {_LAST_SEQ}")
+    return end
+
+
+def _gaps(session: Session, journal: str) -> list[Run]:
+    found = (
+        select(GapRow.first_seq, GapRow.end_seq).where(GapRow.journal == journal).order_by(GapRow.first_seq)
+    )
+    return [(first, end) for first, end in session.execute(found)]
+
+
+def _take(session: Session, shipment: Shipment, runs: Sequence[Run], number: int, now: datetime) -> int:
+    seqs = [seq for first, end in runs for seq in range(first, end)]
+    first_seq = shipment.first_seq
+    rows = [
+        row_of(shipment.events[seq - first_seq], shipment.journal, seq, number + position, now)
+        for position, seq in enumerate(seqs, start=1)
+    ]
+    if rows:
+        session.execute(insert(_USAGE), rows)
+    return len(rows)
+
+
+def _keep_gaps(session: Session, journal: str, before: list[Run], arrival: Arrival, now: datetime) -> None:
+    for first, _end in set(before) - set(arrival.gaps):
+        session.execute(delete(GapRow).where(GapRow.journal == journal, GapRow.first_seq == first))
+    for first, end in set(arrival.gaps) - set(before):
+        _log.warning("journal %s: %d events from %d on are missing", journal, end - first, first)
+        session.add(GapRow(journal=journal, first_seq=first, end_seq=end, noticed_at=now))
