@@ -1,0 +1,277 @@
+"""A lane: the queue of one loaded version, and the one who runs its batches.
+
+Everything but the model's own computing happens on the event loop. A request is a seat with a
+callback: `submit` refuses or promises, and the callback hears exactly once, unless the caller
+withdraws first. A quick model runs on the loop itself (handing a batch of 40 µs to a thread costs
+more than it saves); a slow one on a thread, while the next batch fills.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import Executor
+from typing import NamedTuple
+
+import numpy as np
+
+from forebay.core import Signature, Tensors
+from forebay.core.errors import Broken, ForebayError, Late, NotReady, Refused, message_for
+from forebay.serving.engine.batcher import Batcher, BatchLimits, Seat
+from forebay.serving.engine.stats import LaneStats
+from forebay.serving.runtime import Backend
+
+_INLINE_S = 0.0005
+_log = logging.getLogger("forebay.node")
+
+
+class Outcome(NamedTuple):
+    """What became of a request: its outputs or an error, and where the time went."""
+
+    outputs: Tensors
+    error: ForebayError | None
+    rows: int
+    queue_ns: int
+    compute_ns: int
+
+
+class _Load(NamedTuple):
+    inputs: Tensors
+    rows: int
+    done: Callable[[Outcome], None]
+    deadline_s: float
+
+
+class Lane:
+    """One version, loaded. Use it from one event loop only.
+
+    `cost_s` is the measured time of a batch of one row, the starting point for choosing between
+    loop and thread; it follows what is measured later.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        signature: Signature,
+        limits: BatchLimits,
+        executor: Executor,
+        *,
+        cost_s: float = 1.0,
+    ) -> None:
+        self.signature = signature
+        self.stats = LaneStats()
+        self._backend = backend
+        self._executor = executor
+        self._batcher: Batcher[_Load] = Batcher(limits)
+        self._loop = asyncio.get_running_loop()
+        self._numbers = itertools.count()
+        self._outputs = tuple(spec.name for spec in signature.outputs)
+        self._batches = signature.batches
+        self._one_shape = all(-1 not in spec.shape[1:] for spec in signature.inputs)
+        self._cost_s = cost_s
+        self._running = False
+        self._alone: deque[Seat[_Load]] = deque()
+        self._timer: asyncio.Handle | None = None
+        self._closing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests are queued."""
+        return len(self._batcher)
+
+    @property
+    def limits(self) -> BatchLimits:
+        """How batches are made now."""
+        return self._batcher.limits
+
+    @limits.setter
+    def limits(self, limits: BatchLimits) -> None:
+        self._batcher.limits = limits
+
+    def submit(self, inputs: Tensors, done: Callable[[Outcome], None], deadline_s: float = np.inf) -> int:
+        """Queue *inputs*; *done* hears the outcome on this loop. Returns the seat for `withdraw`.
+
+        `deadline_s` is a moment on the monotonic clock. Raises `Malformed`, `Full`, `TooLarge`, `NotReady`.
+        """
+        if self._closing:
+            raise NotReady("this version is leaving; try again", retry_after_s=1.0)
+        rows = self.signature.check(inputs)
+        number = next(self._numbers)
+        load = _Load(inputs, rows, done, deadline_s)
+        self._batcher.offer(number, rows, load, time.monotonic(), self._shape_of(number, inputs))
+        self._idle.clear()
+        if not self._running and self._timer is None:
+            # Not at once: everybody whose bytes arrived in this turn of the loop goes together.
+            self._timer = self._loop.call_soon(self._pump)
+        return number
+
+    def withdraw(self, seat: int) -> None:
+        """The caller has left; harmless once the seat has been taken."""
+        if self._batcher.withdraw(seat):
+            self.stats.left += 1
+            self._settle()
+
+    async def ask(self, inputs: Tensors, deadline_s: float = np.inf) -> Outcome:
+        """Queue *inputs* and wait; leaving (being cancelled) frees the seat."""
+        promise: asyncio.Future[Outcome] = self._loop.create_future()
+
+        def resolve(outcome: Outcome) -> None:
+            if not promise.done():
+                promise.set_result(outcome)
+
+        seat = self.submit(inputs, resolve, deadline_s)
+        try:
+            return await promise
+        finally:
+            self.withdraw(seat)
+
+    async def close(self, wait_s: float) -> None:
+        """Take no more, answer those who wait for at most *wait_s*, then give the memory back."""
+        self._closing = True
+        try:
+            await asyncio.wait_for(self._idle.wait(), wait_s)
+        except TimeoutError:
+            while seats := self._batcher.take():
+                self._fail(seats, NotReady("this version has left; try again", retry_after_s=1.0), 0)
+            await self._idle.wait()
+        self._backend.close()
+
+    def _shape_of(self, number: int, inputs: Tensors) -> Hashable:
+        if not self._batches:
+            return number  # a line of its own: nobody shares a call of a model that does not batch
+        if self._one_shape:
+            return None
+        return tuple(array.shape[1:] for array in inputs.values())
+
+    def _pump(self) -> None:
+        self._timer = None
+        if self._running:
+            return
+        if self._alone:
+            seats = self._present([self._alone.popleft()])
+        else:
+            due_s = self._batcher.due_s()
+            if due_s is None:
+                self._settle()
+                return
+            wait_s = due_s - time.monotonic()
+            if wait_s > 0:
+                self._timer = self._loop.call_later(wait_s, self._pump)
+                return
+            seats = self._present(self._batcher.take())
+        if seats:
+            self._start(seats)
+        else:
+            self._next()
+
+    def _present(self, seats: list[Seat[_Load]]) -> list[Seat[_Load]]:
+        """Those whose deadline has not passed; the others are told."""
+        now_s = time.monotonic()
+        late = [seat for seat in seats if seat.load.deadline_s <= now_s]
+        if not late:
+            return seats
+        self.stats.expired += len(late)
+        self._fail(late, Late("the deadline passed while the request was waiting"), 0)
+        return [seat for seat in seats if seat.load.deadline_s > now_s]
+
+    def _start(self, seats: list[Seat[_Load]]) -> None:
+        started_s = time.monotonic()
+        if self._cost_s * len(seats) < _INLINE_S:
+            self._finish(seats, started_s, self._compute(seats))
+            return
+        self._running = True
+        work = self._executor.submit(self._compute, seats)
+        work.add_done_callback(
+            lambda done: self._loop.call_soon_threadsafe(self._back, seats, started_s, done.result())
+        )
+
+    def _back(self, seats: list[Seat[_Load]], started_s: float, result: _Result) -> None:
+        self._running = False
+        self._finish(seats, started_s, result)
+
+    def _compute(self, seats: list[Seat[_Load]]) -> _Result:
+        """Run one batch; on the loop or on a thread, so it touches nothing of the lane's state."""
+        began_ns = time.perf_counter_ns()
+        try:
+            outputs: Tensors | ForebayError = self._backend.run(_joined(seats), self._outputs)
+        except ForebayError as error:
+            outputs = error
+        except Exception as error:  # noqa: BLE001 (anybody may write a backend; its failure is this batch's alone)
+            _log.exception("a backend failed")
+            outputs = Broken(message_for(error))
+        return _Result(outputs, time.perf_counter_ns() - began_ns)
+
+    def _finish(self, seats: list[Seat[_Load]], started_s: float, result: _Result) -> None:
+        outputs, compute_ns = result
+        if isinstance(outputs, Refused) and len(seats) > 1:
+            self._alone.extend(seats)  # somebody's input spoilt the batch: find out whose
+        elif isinstance(outputs, ForebayError):
+            self._fail(seats, outputs, compute_ns)
+        else:
+            self._answer(seats, outputs, started_s, compute_ns)
+        self._next()
+
+    def _answer(self, seats: list[Seat[_Load]], outputs: Tensors, started_s: float, compute_ns: int) -> None:
+        rows = sum(seat.load.rows for seat in seats)
+        if self._batches and any(array.shape[:1] != (rows,) for array in outputs.values()):
+            self._fail(seats, Broken(f"the model did not answer {rows} rows with {rows} rows"), compute_ns)
+            return
+        self._count(len(seats), rows, compute_ns)
+        alone, first = len(seats) == 1, 0
+        for seat in seats:
+            load = seat.load
+            own = outputs if alone else _slice(outputs, first, first + load.rows)
+            first += load.rows
+            waited_s = started_s - seat.since_s
+            self.stats.queue.observe(waited_s)
+            load.done(Outcome(own, None, load.rows, int(waited_s * 1e9), compute_ns))
+
+    def _count(self, requests: int, rows: int, compute_ns: int) -> None:
+        compute_s = compute_ns / 1e9
+        self._cost_s += 0.1 * (compute_s / requests - self._cost_s)
+        self.stats.batches += 1
+        self.stats.answered += requests
+        self.stats.rows += rows
+        self.stats.compute.observe(compute_s)
+        self.stats.batch_rows.observe(rows)
+
+    def _fail(self, seats: list[Seat[_Load]], error: ForebayError, compute_ns: int) -> None:
+        self.stats.failed += len(seats)
+        for seat in seats:
+            waited_ns = int((time.monotonic() - seat.since_s) * 1e9)
+            seat.load.done(Outcome({}, error, seat.load.rows, waited_ns, compute_ns))
+
+    def _next(self) -> None:
+        if self._busy and self._timer is None:
+            self._timer = self._loop.call_soon(self._pump)
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._busy and not self._running:
+            self._idle.set()
+
+    @property
+    def _busy(self) -> bool:
+        return len(self._batcher) > 0 or len(self._alone) > 0
+
+
+class _Result(NamedTuple):
+    outputs: Tensors | ForebayError
+    compute_ns: int
+
+
+def _joined(seats: list[Seat[_Load]]) -> Tensors:
+    first = seats[0].load.inputs
+    if len(seats) == 1:
+        return first
+    return {name: np.concatenate([seat.load.inputs[name] for seat in seats]) for name in first}
+
+
+def _slice(outputs: Tensors, first: int, end: int) -> Tensors:
+    return {name: array[first:end] for name, array in outputs.items()}

@@ -1,0 +1,73 @@
+"""Small real models for the tests, written with onnx's own helper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from forebay.core import INFO_NAME, ArtifactInfo, DataType, Signature, TensorSpec
+
+TWICE = Signature(
+    (TensorSpec("x", DataType.FP32, (-1, 3), columns=("a", "b", "c"), nan=False),),
+    (TensorSpec("y", DataType.FP32, (-1, 3)),),
+)
+"""y = factor · x, for rows of three numbers; a NaN is refused."""
+
+
+def scaler(factor: float = 2.0, *, batch: str | int = "batch", repeats: int = 0) -> bytes:
+    """y = factor · x; *repeats* more matrix products make it slow."""
+    nodes = [helper.make_node("Mul", ["x", "factor"], ["m0"])]
+    nodes += [helper.make_node("MatMul", [f"m{i}", "eye"], [f"m{i + 1}"]) for i in range(repeats)]
+    nodes.append(helper.make_node("Identity", [f"m{repeats}"], ["y"]))
+    graph = helper.make_graph(
+        nodes,
+        "scaler",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 3])],
+        [
+            numpy_helper.from_array(np.float32(factor).reshape(1), "factor"),
+            numpy_helper.from_array(np.eye(3, dtype=np.float32), "eye"),
+        ],
+    )
+    return _bytes_of(graph)
+
+
+def gatherer() -> bytes:
+    """y = table[x] for one integer a row; an index over 4 fails inside the model."""
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "x"], ["y"])],
+        "gatherer",
+        [helper.make_tensor_value_info("x", TensorProto.INT64, ["batch"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch"])],
+        [numpy_helper.from_array(np.arange(5, dtype=np.float32), "table")],
+    )
+    return _bytes_of(graph)
+
+
+def echo_text() -> bytes:
+    """y = x for strings."""
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "echo",
+        [helper.make_tensor_value_info("x", TensorProto.STRING, ["batch", 1])],
+        [helper.make_tensor_value_info("y", TensorProto.STRING, ["batch", 1])],
+    )
+    return _bytes_of(graph)
+
+
+def write_artifact(folder: Path, model: bytes, signature: Signature = TWICE) -> Path:
+    """An artifact folder around *model*."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(model)
+    (folder / INFO_NAME).write_bytes(ArtifactInfo(signature).encode())
+    return folder
+
+
+def _bytes_of(graph: onnx.GraphProto) -> bytes:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 9
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
