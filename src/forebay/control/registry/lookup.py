@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Protocol
@@ -22,10 +22,10 @@ _LARGEST = 2**31 - 1  # that the column holds
 class InUse(Protocol):
     """Somebody who works with versions, and is asked before one disappears, in the same transaction."""
 
-    def users_of_version(self, session: Session, project: str, model: str, version: int) -> list[str]:
+    def users_of_version(self, session: Session, project: str, model: str, version: int) -> Sequence[str]:
         """Who needs this version, each as in `the deployment 'digits'`; empty if nobody does."""
 
-    def users_of_alias(self, session: Session, project: str, model: str, alias: str) -> list[str]:
+    def users_of_alias(self, session: Session, project: str, model: str, alias: str) -> Sequence[str]:
         """Who follows this alias; empty if nobody does."""
 
 

@@ -131,11 +131,8 @@ class Registry:
             hold_model(session, project, model)
             find_active_version(session, project, ModelRef(model, version=version))
             mine = AliasRow(project=project, model=model, name=alias, version=version)
-            mine.updated_at = datetime.now(UTC)
-            row = session.merge(mine)
-            session.flush()
-            bump(session)
-            return alias_record(row)
+            mine.updated_at, mine.snapshot = datetime.now(UTC), bump(session)
+            return alias_record(session.merge(mine))
 
     def remove_alias(self, project: str, model: str, alias: str) -> None:
         """Forget *alias*; raises `NotFound`, and `Conflict` while somebody follows it."""

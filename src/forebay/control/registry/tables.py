@@ -42,7 +42,7 @@ class VersionRow(Base):
 
 
 class AliasRow(Base):
-    """A movable name for a version."""
+    """A movable name for a version; `snapshot` is the number of the change that moved it here."""
 
     __tablename__ = "aliases"
     __table_args__ = (
@@ -55,4 +55,5 @@ class AliasRow(Base):
     model: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[int]
+    snapshot: Mapped[int]
     updated_at: Mapped[datetime]
