@@ -1,0 +1,185 @@
+"""Proof that an artifact, whoever made it, loads and answers as its `forebay.json` says."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from forebay.core import INFO_NAME, Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
+from forebay.core.artifact import checked_path
+from forebay.core.errors import ForebayError, Malformed, Unsupported
+from forebay.workshop.convert.parity import TOLERANCE, compare
+from forebay.workshop.convert.requests import decode_request
+from forebay.workshop.convert.running import Running, first_line
+
+_PLAIN = frozenset({".json", ".md", ".txt", ".csv"})
+_CODE = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".skops", ".py", ".so", ".dill"})
+_BATCH_ROWS = 8
+_TIMED_RUNS = 30
+_TIMED_S = 1.0
+
+
+def verify(folder: Path) -> tuple[ArtifactInfo, dict[str, Any]]:
+    """Read, check, load and run the artifact in *folder*; its info, and the evidence of the check.
+
+    Raises `Malformed` (or `Unsupported`) with a sentence for the first thing that is wrong: no or
+    an unreadable `forebay.json`, files that are code or belong to nothing, a damaged graph, weights
+    outside the artifact, inputs and outputs that are not those of the signature, or a model that
+    answers a row differently when it comes in company.
+    """
+    info = _info(folder)
+    if info.backend != "onnxruntime":
+        raise Unsupported(f"there is no backend {info.backend!r}; there is 'onnxruntime'")
+    weights = _checked_graph(folder, info.model)
+    _check_files(folder, {INFO_NAME, info.model, *weights})
+    running = Running(folder / info.model)
+    _check_signature(info.signature, running)
+    inputs, origin = _rows(folder, info)
+    latency_ms = _check_answers(info.signature, running, inputs)
+    return info, {
+        "kind": "verification",
+        "runtime": running.runtime,
+        "rows": origin,
+        "latency_p50_ms": latency_ms,
+        "batches": info.signature.batches,
+    }
+
+
+def _info(folder: Path) -> ArtifactInfo:
+    try:
+        return ArtifactInfo.decode((folder / INFO_NAME).read_bytes())
+    except FileNotFoundError:
+        raise Malformed(f"the artifact has no {INFO_NAME}; make it with forebay.convert(…).save(…)") from None
+
+
+def _check_files(folder: Path, known: set[str]) -> None:
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() or name in known:
+            continue
+        if path.suffix.lower() in _CODE:
+            raise Malformed(
+                f"{name!r} is code or a pickle, which no server loads; leave it out or convert it"
+            )
+        if path.suffix.lower() not in _PLAIN:
+            raise Malformed(f"{name!r} belongs to nothing in {INFO_NAME}; leave it out")
+
+
+def _checked_graph(folder: Path, name: str) -> set[str]:
+    """The names of the files with external weights; raises `Malformed` when the graph is not sound."""
+    import onnx  # noqa: PLC0415 (heavy)
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # noqa: PLC0415 (no stubs; heavy)
+
+    path = folder / name
+    if not path.is_file():
+        raise Malformed(f"{INFO_NAME} names the model {name!r}, which is not among the files")
+    try:
+        proto = onnx.load(str(path), load_external_data=False)
+        weights = {checked_path(location) for location in _external(proto)}
+        for location in weights:
+            if not (folder / location).is_file():
+                raise Malformed(f"the model's weights are in {location!r}, which is not among the files")
+        onnx.checker.check_model(str(path), full_check=True)
+    except DecodeError:
+        raise Malformed(f"{name!r} is no ONNX model, or is damaged") from None
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise Malformed(f"{name!r} is no sound ONNX model: {first_line(error)}") from error
+    return weights
+
+
+def _external(proto: Any) -> Iterator[str]:
+    import onnx  # noqa: PLC0415 (heavy)
+
+    for tensor in onnx.external_data_helper._get_all_tensors(proto):  # noqa: SLF001 (no public way)
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            yield from (entry.value for entry in tensor.external_data if entry.key == "location")
+
+
+def _check_signature(signature: Signature, running: Running) -> None:
+    for what, declared, real in (
+        ("input", signature.inputs, running.input_specs),
+        ("output", signature.outputs, running.output_specs),
+    ):
+        by_name = {spec.name: spec for spec in real}
+        if {spec.name for spec in declared} != set(by_name):
+            raise Malformed(
+                f"the signature names the {what}s {[spec.name for spec in declared]}, "
+                f"the model has {list(by_name)}"
+            )
+        for spec in declared:
+            _check_spec(what, spec, by_name[spec.name])
+
+
+def _check_spec(what: str, declared: TensorSpec, real: TensorSpec) -> None:
+    if declared.datatype is not real.datatype:
+        raise Malformed(
+            f"the signature says that the {what} {declared.name!r} is {declared.datatype}, "
+            f"the model says {real.datatype}"
+        )
+    fits = len(declared.shape) == len(real.shape) and all(
+        -1 in pair or pair[0] == pair[1] for pair in zip(declared.shape, real.shape, strict=True)
+    )
+    batch = not declared.shape or declared.shape[0] != -1 or real.shape[0] == -1
+    if not fits or not batch:
+        raise Malformed(
+            f"the signature says that the {what} {declared.name!r} has the shape {list(declared.shape)}, "
+            f"the model says {list(real.shape)}"
+        )
+
+
+def _rows(folder: Path, info: ArtifactInfo) -> tuple[Tensors, str]:
+    if info.sample:
+        if not (folder / info.sample).is_file():
+            raise Malformed(f"{INFO_NAME} names the sample {info.sample!r}, which is not among the files")
+        return decode_request((folder / info.sample).read_bytes(), info.signature), "sample"
+    return {spec.name: _zeros(spec) for spec in info.signature.inputs}, "zeros"
+
+
+def _zeros(spec: TensorSpec) -> Array:
+    shape = tuple(1 if size == -1 else size for size in spec.shape)
+    if spec.datatype is DataType.BYTES:
+        return np.full(shape, "", dtype=object)
+    return np.zeros(shape, dtype=spec.datatype.dtype)
+
+
+def _check_answers(signature: Signature, running: Running, inputs: Tensors) -> float:
+    """Run the rows alone and together; the median milliseconds of one row (or one call)."""
+    if not signature.batches:
+        _answer(signature, running, inputs)
+        return _latency_ms(running, inputs)
+    one = {name: values[:1] for name, values in inputs.items()}
+    rows = len(next(iter(inputs.values())))
+    several = {name: values[np.arange(_BATCH_ROWS) % rows] for name, values in inputs.items()}
+    alone, together = _answer(signature, running, one), _answer(signature, running, several)
+    first = {name: values[:1] for name, values in together.items()}
+    parity = compare(alone, first, max(TOLERANCE, 1e-3))
+    if parity.off:
+        raise Malformed(
+            "the model answers the same row differently when other rows come with it "
+            f"({parity.describe_worst()}); declare a fixed first dimension so that it is asked row by row"
+        )
+    return _latency_ms(running, one)
+
+
+def _answer(signature: Signature, running: Running, inputs: Tensors) -> Tensors:
+    answers = running.answer(inputs)
+    for spec in signature.outputs:
+        try:
+            spec.check(answers[spec.name])
+        except ForebayError as error:
+            raise Malformed(f"the model's answer does not fit the signature: {error}") from error
+    return {spec.name: answers[spec.name] for spec in signature.outputs}
+
+
+def _latency_ms(running: Running, inputs: Tensors) -> float:
+    taken: list[float] = []
+    while len(taken) < _TIMED_RUNS and sum(taken) < _TIMED_S:
+        start = time.perf_counter()
+        running.answer(inputs)
+        taken.append(time.perf_counter() - start)
+    return round(statistics.median(taken) * 1000, 3)

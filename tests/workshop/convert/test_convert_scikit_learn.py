@@ -1,0 +1,254 @@
+"""What a person has in a notebook becomes ONNX, and answers the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]  # it ships no types
+import polars as pl
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, SplineTransformer, StandardScaler
+from sklearn.svm import LinearSVC
+
+from forebay.core import INFO_NAME, Array, ArtifactInfo, DataType
+from forebay.core.errors import Malformed, Unsupported
+from forebay.workshop.convert import Converted, Different, convert, verify
+from forebay.workshop.convert.running import Running
+
+PEOPLE: dict[str, list[Any]] = {
+    "net income": [float(n * 37 % 101) for n in range(120)],
+    "age": [n * 13 % 80 for n in range(120)],
+    "city": [("york", "zürich", "lima", None)[n % 4] for n in range(120)],
+    "smoker": [n % 3 == 0 for n in range(120)],
+}
+BUYS = np.array(["yes" if (n * 13 % 80) > 40 else "no" for n in range(120)])
+
+
+def digits() -> tuple[Array, Array]:
+    pixels, digit = load_digits(return_X_y=True)
+    return pixels[:600], digit[:600]
+
+
+def shop_pipeline(missing: Any) -> Pipeline:
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    texts = make_pipeline(
+        SimpleImputer(missing_values=missing, strategy="most_frequent"),
+        OneHotEncoder(handle_unknown="ignore"),
+    )
+    prepare = ColumnTransformer(
+        [("numbers", numbers, ["net income", "age", "smoker"]), ("texts", texts, ["city"])]
+    )
+    return Pipeline([("prepare", prepare), ("decide", LogisticRegression())])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),
+        RandomForestClassifier(10, random_state=0),
+        HistGradientBoostingClassifier(max_iter=5, random_state=0),
+        GradientBoostingClassifier(n_estimators=2, random_state=0),
+        MLPClassifier((8,), solver="lbfgs", max_iter=2000, random_state=0),
+        GridSearchCV(GaussianNB(), {"var_smoothing": [0.1]}, cv=2),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_classifier_keeps_its_labels_and_probabilities(model: Any) -> None:
+    pixels, digit = digits()
+    model.fit(pixels[:500], digit[:500])
+    converted = convert(model, pixels[500:])
+    [x] = converted.signature.inputs
+    assert (x.name, x.datatype, x.shape) == ("x", DataType.FP32, (-1, 64))
+    label, probabilities = converted.signature.outputs
+    assert (label.name, label.datatype, label.shape) == ("label", DataType.INT64, (-1,))
+    assert probabilities.columns == tuple("0123456789")
+    got = Running(converted.model).answer({"x": pixels[500:].astype(np.float32)})
+    assert list(got) == ["label", "probabilities"]
+    np.testing.assert_array_equal(got["label"], model.predict(pixels[500:]))
+    np.testing.assert_allclose(got["probabilities"], model.predict_proba(pixels[500:]), atol=1e-5)
+    assert converted.evidence[0]["outputs"]["label"]["equal"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LinearRegression(),
+        make_pipeline(StandardScaler(), Ridge()),
+        RandomForestRegressor(10, random_state=0),
+        HistGradientBoostingRegressor(max_iter=10, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_regressor_keeps_its_predictions(model: Any) -> None:
+    frame = load_diabetes(as_frame=True)
+    model.fit(frame.data, frame.target)
+    converted = convert(model, frame.data[:100])
+    [x], [prediction] = converted.signature.inputs, converted.signature.outputs
+    assert x.columns == tuple(frame.data.columns)
+    assert (prediction.name, prediction.datatype, prediction.shape) == ("prediction", DataType.FP32, (-1, 1))
+    assert converted.info.task == "regression"
+
+
+@pytest.mark.parametrize("missing", [np.nan, None], ids=["pandas", "polars"])
+def test_a_table_with_texts_travels_column_by_column_under_its_own_names(missing: Any) -> None:
+    frame: Any = pl.DataFrame(PEOPLE) if missing is None else pd.DataFrame(PEOPLE)
+    model = shop_pipeline(missing).fit(frame, BUYS)
+    converted = convert(model, frame)
+    assert [(spec.name, spec.datatype.value) for spec in converted.signature.inputs] == [
+        ("net income", "FP32"),
+        ("age", "INT64"),
+        ("city", "BYTES"),
+        ("smoker", "BOOL"),
+    ]
+    assert all(spec.shape == (-1, 1) for spec in converted.signature.inputs)
+    label, probabilities = converted.signature.outputs
+    assert label.datatype is DataType.BYTES
+    assert probabilities.columns == ("no", "yes")
+    assert {"missing text", "unseen text", "missing number"} <= set(converted.evidence[0]["edges"])
+
+
+def test_a_text_classifier_takes_texts_on_a_machine_without_locales() -> None:
+    texts = ["good day", "bad day", "Good night", "bad night"] * 5
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, ["+", "-", "+", "-"] * 5)
+    converted = convert(model, ["good evening", "bad day", "nothing known"])
+    [x] = converted.signature.inputs
+    assert (x.datatype, x.shape) == (DataType.BYTES, (-1, 1))
+
+
+def test_a_classifier_without_probabilities_answers_labels_only() -> None:
+    pixels, digit = digits()
+    for model in (LinearSVC(), RidgeClassifier()):
+        converted = convert(model.fit(pixels, digit), pixels[:50])
+        assert [spec.name for spec in converted.signature.outputs] == ["label"]
+
+
+def test_clusters_and_transformers_are_served_too() -> None:
+    pixels, _ = digits()
+    clusters = convert(KMeans(3, n_init=1, random_state=0).fit(pixels), pixels[:50])
+    assert [spec.name for spec in clusters.signature.outputs] == ["label"]
+    scaled = convert(StandardScaler().fit(pixels), pixels[:50])
+    assert [(spec.name, spec.shape) for spec in scaled.signature.outputs] == [("features", (-1, 64))]
+
+
+def test_true_and_false_are_served_as_one_and_zero() -> None:
+    pixels, digit = digits()
+    converted = convert(RandomForestClassifier(5, random_state=0).fit(pixels, digit > 4), pixels[:50])
+    label, probabilities = converted.signature.outputs
+    assert label.datatype is DataType.INT64
+    assert probabilities.columns == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("model", "nan"),
+    [
+        (LogisticRegression(max_iter=5000), False),
+        (make_pipeline(SimpleImputer(), LogisticRegression(max_iter=5000)), True),
+        (HistGradientBoostingClassifier(max_iter=3), True),
+        (RandomForestClassifier(5, random_state=0), False),  # it answers, but the ONNX one otherwise
+    ],
+    ids=["refuses", "imputes", "native", "otherwise"],
+)
+def test_nan_is_a_value_only_where_source_and_converted_agree_on_it(model: Any, nan: bool) -> None:
+    pixels, digit = digits()
+    converted = convert(model.fit(pixels, digit), pixels[:50])
+    assert converted.signature.inputs[0].nan is nan
+
+
+def test_a_matrix_takes_the_column_names_it_is_given() -> None:
+    pixels, digit = digits()
+    model = LogisticRegression(max_iter=5000).fit(pixels[:, :2], digit)
+    converted = convert(model, pixels[:50, :2], columns=["left", "right"])
+    assert converted.signature.inputs[0].columns == ("left", "right")
+    assert convert(model, pixels[:50, :2]).signature.inputs[0].columns == ()
+
+
+def saved(folder: Path) -> Converted:
+    frame = pl.DataFrame(PEOPLE)
+    converted = convert(shop_pipeline(None).fit(frame, BUYS), frame)
+    converted.save(folder)
+    return converted
+
+
+def test_what_is_saved_is_an_artifact_with_real_rows_that_verifies(tmp_path: Path) -> None:
+    converted = saved(tmp_path / "artifact")
+    folder = tmp_path / "artifact"
+    assert sorted(path.name for path in folder.iterdir()) == ["forebay.json", "model.onnx", "sample.json"]
+    assert ArtifactInfo.decode((folder / INFO_NAME).read_bytes()) == converted.info
+    request = json.loads((folder / "sample.json").read_bytes())
+    assert [item["shape"] for item in request["inputs"]] == [[8, 1]] * 4
+    assert request["inputs"][2]["data"][:4] == ["york", "zürich", "lima", ""]
+    info, evidence = verify(folder)
+    assert info == converted.info
+    assert evidence["latency_p50_ms"] > 0
+
+
+def test_the_same_model_gives_the_same_artifact(tmp_path: Path) -> None:
+    first, second = saved(tmp_path / "a"), saved(tmp_path / "b")
+    assert first.save(tmp_path / "c").digest == second.save(tmp_path / "d").digest
+
+
+def test_a_step_that_has_no_place_in_onnx_is_named() -> None:
+    pixels, digit = digits()
+    spline = make_pipeline(SplineTransformer(), Ridge()).fit(pixels, digit)
+    with pytest.raises(Unsupported, match=r"the step 'splinetransformer' \(SplineTransformer\) cannot"):
+        convert(spline, pixels[:10])
+    python = make_pipeline(FunctionTransformer(np.log1p), Ridge()).fit(pixels, digit)
+    with pytest.raises(Unsupported, match="runs Python code"):
+        convert(python, pixels[:10])
+
+
+def test_a_conversion_that_differs_is_refused_and_shows_the_worst_row() -> None:
+    x = np.linspace(0, 1, 200).reshape(-1, 1)
+    model = LinearRegression().fit(x, x[:, 0] * 1e9)
+    told = r"differs .* of 2\d\d rows.*worst is row .*expected .*, got .*column_0="
+    with pytest.raises(Different, match=told):
+        convert(model, x + 1e-9, tolerance=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("model", "sample", "told"),
+    [
+        (Ridge(), [[1.0]], "the Ridge is not fitted; call fit before convert"),
+        ("a text", [[1.0]], "convert reads fitted scikit-learn models, and this is a builtins.str"),
+        (Ridge().fit([[1.0], [2.0]], [1.0, 2.0]), [[]], "the model itself refuses the sample"),
+        (Ridge().fit([[1.0], [2.0]], [1.0, 2.0]), np.zeros((0, 1)), "the sample is empty"),
+        (
+            Ridge().fit([[1.0], [2.0]], [1.0, 2.0]),
+            np.zeros((1, 1, 1)),
+            r"the sample has the shape \[1, 1, 1\]",
+        ),
+        (Ridge().fit([[1.0], [2.0]], [1.0, 2.0]), np.array([["2026-01-01"]], "M8[D]"), "holds dates"),
+    ],
+    ids=["unfitted", "no model", "no columns", "no rows", "three dimensions", "dates"],
+)
+def test_what_cannot_be_converted_is_told_in_a_sentence(model: Any, sample: Any, told: str) -> None:
+    with pytest.raises((Malformed, Unsupported), match=told):
+        convert(model, sample)
+
+
+def test_a_column_may_not_have_the_name_of_an_output() -> None:
+    frame = pd.DataFrame({"label": ["a", "b"] * 10, "n": range(20)})
+    prepare = ColumnTransformer([("texts", OneHotEncoder(), ["label"])], remainder="passthrough")
+    model = make_pipeline(prepare, LogisticRegression()).fit(frame, [0, 1] * 10)
+    with pytest.raises(Malformed, match="rename the column 'label'"):
+        convert(model, frame)
