@@ -1,0 +1,113 @@
+"""The hub and the nodes of one home: started in order, kept running, stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from forebay.app.supervisor.child import Child
+from forebay.app.supervisor.home import Home, Running
+from forebay.app.supervisor.logfile import LogFile
+from forebay.app.supervisor.probe import answers_ok
+
+_GRACE_S = 5.0
+_LOOK_EVERY_S = 0.05
+
+
+class Plan(NamedTuple):
+    """What to run. The nodes start once *node_key* is there: the hub makes it."""
+
+    hub: tuple[str, ...]
+    nodes: tuple[tuple[str, ...], ...]
+    environ: dict[str, str]
+    hub_url: str
+    node_url: str
+    node_key: Path
+    drain_s: float
+    release: str
+
+
+class Supervisor:
+    """Runs a plan until it is told to stop."""
+
+    def __init__(self, home: Home, plan: Plan, say: Callable[[str], None]) -> None:
+        self._home = home
+        self._plan = plan
+        self._say = say
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._stopping = asyncio.Event()
+        health = f"{plan.hub_url}/api/v1/health"
+        ready = f"{plan.node_url}/v2/health/ready"
+        self._hub = self._child("hub", plan.hub, health)
+        names = ["node"] if len(plan.nodes) == 1 else [f"node-{number}" for number in range(len(plan.nodes))]
+        self._nodes = [
+            self._child(name, command, ready) for name, command in zip(names, plan.nodes, strict=True)
+        ]
+
+    async def run(self, banner: Callable[[], None]) -> None:
+        """Start everything, call *banner* when all of it answers, go on until SIGTERM, SIGINT or `stop`."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self.stop)
+        self._write()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._hub.keep())
+            starting = tasks.create_task(self._start_nodes(tasks, banner))
+            await self._stopping.wait()
+            starting.cancel()
+            await self._stop_all()
+
+    def stop(self) -> None:
+        """Begin to stop; a second call changes nothing."""
+        if not self._stopping.is_set():
+            self._say("stopping: finishing what was accepted")
+        self._stopping.set()
+
+    async def _start_nodes(self, tasks: asyncio.TaskGroup, banner: Callable[[], None]) -> None:
+        while not self._plan.node_key.exists():
+            await asyncio.sleep(_LOOK_EVERY_S)
+        for node in self._nodes:
+            tasks.create_task(node.keep())
+        for child in (self._hub, *self._nodes):
+            await child.was_ready.wait()
+        banner()
+
+    async def _stop_all(self) -> None:
+        """The nodes first: they ship what they counted to the hub, which leaves last."""
+        within_s = self._plan.drain_s + _GRACE_S
+        await asyncio.gather(*(node.stop(within_s) for node in self._nodes))
+        await self._hub.stop(within_s)
+
+    def _child(self, name: str, command: tuple[str, ...], url: str) -> Child:
+        log = LogFile(self._home.logs / f"{name}.log", self._say)
+        return Child(name, command, self._plan.environ, log, lambda: answers_ok(url), self._say, self._write)
+
+    def _write(self) -> None:
+        try:
+            self._home.write(self._running())
+        except OSError as error:
+            self._say(
+                f"{self._home.folder} cannot be written ({error.strerror}); `forebay status` may be wrong"
+            )
+
+    def _running(self) -> Running:
+        children = (self._hub, *self._nodes)
+        return Running(
+            pid=os.getpid(),
+            hub_url=self._plan.hub_url,
+            node_url=self._plan.node_url,
+            started_at=self._started_at,
+            release=self._plan.release,
+            parts={child.name: child.part for child in children},
+            trouble="; ".join(child.trouble for child in children if child.trouble),
+        )
+
+
+def own_command(*arguments: str) -> tuple[str, ...]:
+    """How to run the very Forebay that is running."""
+    return (sys.executable, "-m", "forebay", *arguments)
