@@ -5,6 +5,7 @@ at once nobody overwrites the other unknowingly, and that nodes hear of a change
 """
 
 from forebay.control.deploy.deployments import Deployments
+from forebay.control.deploy.nodes import NodeRecord, Nodes
 from forebay.control.deploy.readiness import NodeState, is_ready, node_states
 from forebay.control.deploy.records import DeployedVersion, DeploymentRecord, Wish
 from forebay.control.deploy.watch import Published, Watch
@@ -13,7 +14,9 @@ __all__ = [
     "DeployedVersion",
     "DeploymentRecord",
     "Deployments",
+    "NodeRecord",
     "NodeState",
+    "Nodes",
     "Published",
     "Watch",
     "Wish",

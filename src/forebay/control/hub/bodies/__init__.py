@@ -1,0 +1,1 @@
+"""What comes and goes in the bodies of the control API, one file a room, with examples that work."""

@@ -1,0 +1,169 @@
+"""Plans, and usage: added up, and event by event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from pydantic import ConfigDict, Field
+
+from forebay.control.billing import Line, Summary, Use
+from forebay.control.billing.tables import UsageRow
+from forebay.control.hub.bodies.base import Told
+
+_USE = {"requests": 120, "rows": 960, "request_bytes": 245_760, "response_bytes": 61_440, "compute_s": 0.018}
+
+
+class Plan(Told):
+    """Prices. Money is text, so that no reader makes it a rounded binary number."""
+
+    name: str = Field(examples=["default"])
+    currency: str = Field(examples=["EUR"])
+    per_request: Decimal = Field(examples=["0.0001"])
+    per_row: Decimal = Field(examples=["0.00001"])
+    per_compute_s: Decimal = Field(examples=["0.0002"])
+    decimals: int = Field(description="To how many places an amount to pay is rounded, once.", examples=[2])
+
+
+class Plans(Told):
+    """Every plan."""
+
+    items: list[Plan]
+
+
+class Used(Told):
+    """Usage, and what it costs exactly."""
+
+    requests: int
+    rows: int
+    request_bytes: int
+    response_bytes: int
+    compute_s: float
+    cost: Decimal
+
+
+class UsedBy(Used):
+    """The usage of one group: a model, a key's id, `model:version`, or a day (UTC)."""
+
+    group: str
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"group": "digits", **_USE, "cost": "0.0216036"}]}
+    )
+
+    @classmethod
+    def of(cls, line: Line) -> UsedBy:
+        """One line of a summary."""
+        return cls(group=line.group, cost=line.cost, **_use(line.use))
+
+
+class UsedInAll(Used):
+    """All of it; `amount` is the cost rounded as the plan says."""
+
+    amount: Decimal
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{**_USE, "cost": "0.0216036", "amount": "0.02"}]}
+    )
+
+
+class Usage(Told):
+    """A project's usage. The items' costs add up to the total's exactly."""
+
+    items: list[UsedBy]
+    total: UsedInAll
+    currency: str = Field(examples=["EUR"])
+    plan: str = Field(examples=["default"])
+
+    @classmethod
+    def of(cls, summary: Summary) -> Usage:
+        """A summary, as it is shown."""
+        total = UsedInAll(cost=summary.cost, amount=summary.amount, **_use(summary.total))
+        items = [UsedBy.of(line) for line in summary.lines]
+        return cls(items=items, total=total, currency=summary.plan.currency, plan=summary.plan.name)
+
+
+class UsageEvent(Told):
+    """One answered request as its node counted it. `id` is the same wherever the event is stored."""
+
+    id: str
+    number: int
+    time: datetime
+    time_ns: int
+    key_id: str
+    model: str
+    version: int
+    protocol: str
+    operation: str
+    rows: int
+    request_bytes: int
+    response_bytes: int
+    queue_ns: int
+    compute_ns: int
+    wall_ns: int
+    request_id: str
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "node-1-0-5f2a-17",
+                    "number": 42,
+                    "time": "2026-01-31T09:30:00.123456Z",
+                    "time_ns": 1_769_851_800_123_456_789,
+                    "key_id": "0a1b2c3d",
+                    "model": "digits",
+                    "version": 1,
+                    "protocol": "oip",
+                    "operation": "infer",
+                    "rows": 8,
+                    "request_bytes": 2048,
+                    "response_bytes": 512,
+                    "queue_ns": 180_000,
+                    "compute_ns": 150_000,
+                    "wall_ns": 610_000,
+                    "request_id": "7c1e",
+                }
+            ]
+        }
+    )
+
+    @classmethod
+    def of(cls, row: UsageRow) -> UsageEvent:
+        """A row of the ledger."""
+        columns = {name: getattr(row, name) for name in cls.model_fields if name not in ("id", "time")}
+        time = datetime.fromtimestamp(row.time_ns // 10**9, UTC).replace(microsecond=row.time_ns // 1000 % 10**6)
+        return cls(id=f"{row.journal}-{row.seq}", time=time, **columns)
+
+
+class UsageEvents(Told):
+    """Events in their order of arrival; ask again with `after` for those behind them."""
+
+    items: list[UsageEvent]
+    after: int = Field(description="The number of the last event here, to ask for the next with.", examples=[42])
+
+
+class Gap(Told):
+    """Events of a journal that its node never delivered."""
+
+    journal: str = Field(examples=["node-1-0-5f2a"])
+    node: str = Field(examples=["node-1"])
+    first_seq: int = Field(examples=[17])
+    missing: int = Field(examples=[3])
+    noticed_at: datetime = Field(examples=["2026-01-31T09:30:00Z"])
+
+
+class Gaps(Told):
+    """Everything that is missing; empty as it should be."""
+
+    items: list[Gap]
+
+
+def _use(use: Use) -> dict[str, int | float]:
+    return {
+        "requests": use.requests,
+        "rows": use.rows,
+        "request_bytes": use.request_bytes,
+        "response_bytes": use.response_bytes,
+        "compute_s": float(use.compute_s),
+    }

@@ -1,0 +1,62 @@
+"""Who is calling, projects, and keys."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from forebay.control.access import check_handing_on
+from forebay.control.hub.bodies.access import FreshKey, Keys, Me, NewKey, NewProject, Project, Projects
+from forebay.control.hub.guard import allowed, in_project
+from forebay.control.hub.services import Caller, Hub
+from forebay.core import Permission, Principal
+
+router = APIRouter(prefix="/api/v1", tags=["access"])
+
+KeyKeeper = Annotated[Principal, Depends(in_project(Permission.KEYS))]
+
+
+@router.get("/me")
+def me(who: Caller, hub: Hub) -> Me:
+    """Who the key says you are, what it may do, and where to ask for predictions."""
+    return Me.of(who, hub.nodes.inference_url())
+
+
+@router.get("/projects")
+def list_projects(who: Caller, hub: Hub) -> Projects:
+    """Your project; for an administrator, every project."""
+    everywhere = Permission.PROJECTS in who.permissions
+    found = hub.access.projects() if everywhere else [hub.access.project(who.project)]
+    return Projects.model_validate({"items": found})
+
+
+@router.post(
+    "/projects", status_code=HTTPStatus.CREATED, dependencies=[Depends(allowed(Permission.PROJECTS))]
+)
+def create_project(body: NewProject, hub: Hub) -> Project:
+    """Make a project."""
+    return Project.model_validate(hub.access.create_project(body.name))
+
+
+@router.get("/projects/{project}/keys")
+def list_keys(project: str, _who: KeyKeeper, hub: Hub) -> Keys:
+    """The keys that are good now, oldest first, without their secrets."""
+    return Keys.model_validate({"items": hub.access.keys(project)})
+
+
+@router.post("/projects/{project}/keys", status_code=HTTPStatus.CREATED)
+def create_key(project: str, body: NewKey, who: KeyKeeper, hub: Hub) -> FreshKey:
+    """Make a key that may do no more than yours. Its secret is in this answer and nowhere else."""
+    check_handing_on(who, body.role, body.models)
+    record, secret = hub.access.create_key(project, body.role, body.name, body.models)
+    return FreshKey.of(record, secret)
+
+
+@router.delete("/projects/{project}/keys/{key}", status_code=HTTPStatus.NO_CONTENT)
+def revoke_key(project: str, key: str, who: KeyKeeper, hub: Hub) -> None:
+    """Refuse a key from now on; the nodes hear of it at once."""
+    record = hub.access.key(project, key)
+    check_handing_on(who, record.role, record.models)
+    hub.access.revoke_key(project, key)
