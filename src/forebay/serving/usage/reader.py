@@ -1,0 +1,108 @@
+"""The end of a journal that is shipped."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from forebay.core import Shipment, UsageEvent
+from forebay.core.errors import Broken
+from forebay.serving.usage.frames import HEADER_BYTES
+from forebay.serving.usage.segments import Damage, Segment
+
+
+class Reader:
+    """Reads *segments* from the oldest on, and removes those that are done."""
+
+    def __init__(self, segments: deque[Segment]) -> None:
+        self._segments = segments
+        self._segment: Segment | None = None
+        self._seq = 0  # the first event that is not acknowledged
+        self._offset = self._offset_seq = 0  # where its frame starts, or one before it, and with which event
+        self._dropped_damages: list[Damage] = []
+        self.released = 0
+
+    @property
+    def damages(self) -> list[Damage]:
+        """What could not be read, as far as it has been noticed."""
+        return [
+            *self._dropped_damages,
+            *(damage for segment in list(self._segments) for damage in segment.damages),
+        ]
+
+    def read(self, limit: int) -> Shipment | None:
+        """See `Journal.read`."""
+        while self._segments:
+            segment = self._oldest()
+            closed = segment.closed
+            try:
+                shipment = self._collect(segment, limit)
+            except FileNotFoundError:
+                segment.note_gone(self._seq)
+                shipment = None
+            except OSError as error:
+                raise Broken(f"{segment.path} cannot be read: {error.strerror}; check the disk") from error
+            if shipment is not None or not closed:
+                return shipment
+            self._drop()
+        return None
+
+    def acknowledge(self, next_seq: int) -> None:
+        """See `Journal.acknowledge`."""
+        segment = self._segment
+        if segment is None:
+            return
+        journal = segment.journal
+        if next_seq < self._seq:
+            self._go_to(max(next_seq, segment.first_seq))
+            self._offset, self._offset_seq = HEADER_BYTES, segment.first_seq
+            return
+        while segment.closed and next_seq >= segment.end_seq:
+            self._drop()
+            if not self._segments or self._segments[0].journal != journal:
+                return
+            segment = self._oldest()
+        self._go_to(max(self._seq, min(next_seq, segment.end_seq)))
+
+    def tidy(self) -> None:
+        """Remove the files that are closed and acknowledged to their end."""
+        while self._segments and self._segments[0].closed and self._oldest().end_seq <= self._seq:
+            self._drop()
+
+    def _oldest(self) -> Segment:
+        segment = self._segments[0]
+        if segment is not self._segment:
+            self._segment = segment
+            self._seq = self._offset_seq = segment.first_seq
+            self._offset = HEADER_BYTES
+        return segment
+
+    def _go_to(self, seq: int) -> None:
+        self.released += seq - self._seq
+        self._seq = seq
+
+    def _collect(self, segment: Segment, limit: int) -> Shipment | None:
+        """The next events in one run; a gap in their numbers ends it."""
+        events: list[UsageEvent] = []
+        first_seq = due_seq = self._seq
+        for frame in segment.frames_from(self._offset, self._offset_seq):
+            end_seq = frame.first_seq + len(frame.events)
+            if frame.first_seq >= segment.end_seq or len(events) >= limit:
+                break
+            if end_seq <= self._seq:
+                self._offset, self._offset_seq = frame.end, end_seq
+                continue
+            if frame.first_seq > due_seq:
+                if events:
+                    break
+                first_seq = frame.first_seq
+            events.extend(frame.events[max(0, first_seq - frame.first_seq) :])
+            due_seq = end_seq
+        return Shipment(segment.journal, first_seq, tuple(events[:limit])) if events else None
+
+    def _drop(self) -> None:
+        """The oldest file is done: all of it is acknowledged, or nothing more of it can be read."""
+        segment = self._segments.popleft()
+        self._go_to(segment.end_seq)
+        self._segment = None
+        self._dropped_damages += segment.damages
+        segment.discard()

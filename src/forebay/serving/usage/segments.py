@@ -1,0 +1,162 @@
+"""The files of a journal: found again, read, and kept aside when they are damaged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+from forebay.serving.usage.frames import HEADER_BYTES, Bad, Frame, decode_header, read_frames, torn
+
+SUFFIX = ".journal"
+DAMAGED_SUFFIX = ".damaged"
+_INDEX_DIGITS = 12
+_log = logging.getLogger("forebay.usage")
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes of a journal that cannot be read: where, how many, and how many events are lost by it.
+
+    `lost` is None at the end of a file that nothing follows, where nobody can say what stood there.
+    """
+
+    path: Path
+    offset: int
+    size_bytes: int
+    lost: int | None
+
+    def __str__(self) -> str:
+        lost = "an unknown number of" if self.lost is None else str(self.lost)
+        return (
+            f"{self.path}: {self.size_bytes} bytes from byte {self.offset} on cannot be read, {lost} usage "
+            f"events are lost; compare {self.path.name}{DAMAGED_SUFFIX}, which is kept, with the hub's gaps"
+        )
+
+
+@dataclass(slots=True)
+class Segment:
+    """One file: the events from `first_seq` to before `end_seq` of one journal, in `size_bytes`.
+
+    It grows, last `end_seq`, until it is `closed`; it is `gone` when somebody has deleted it.
+    """
+
+    path: Path
+    journal: str
+    first_seq: int
+    end_seq: int
+    size_bytes: int
+    closed: bool = True
+    gone: bool = False
+    damages: list[Damage] = field(default_factory=list)
+
+    def frames_from(self, offset: int, due_seq: int | None) -> Iterator[Frame]:
+        """The sound frames from byte *offset* on, where *due_seq* belongs; each `end` is a place in the file.
+
+        What is missing is noted in `damages` and logged, once.
+        """
+        closed = self.closed  # before the size, which is final only then
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            data = memoryview(file.read(max(0, self.size_bytes - offset)))
+        bad: Bad | None = None
+        for piece in read_frames(data, due_seq):
+            if isinstance(piece, Bad):
+                bad = piece
+                continue
+            if bad is not None:
+                lost = None if due_seq is None else piece.first_seq - due_seq
+                self.note(offset + bad.start, bad.end - bad.start, lost)
+                bad = None
+            yield piece._replace(end=offset + piece.end)
+            due_seq = piece.first_seq + len(piece.events)
+        if closed:
+            self._note_end(offset, data, bad, due_seq or 0)
+
+    def _note_end(self, offset: int, data: memoryview, bad: Bad | None, due_seq: int) -> None:
+        """A write that was cut off is cut away, unless later files show that there had been more."""
+        lost = self.end_seq - due_seq
+        if bad is None:
+            if lost > 0:
+                self.note(offset + len(data), 0, lost)
+        elif lost <= 0 and torn(data[bad.start :]):
+            self.size_bytes = offset + bad.start
+            _log.warning(
+                "%s ends with %d bytes of a write that was cut off", self.path, len(data) - bad.start
+            )
+        else:
+            self.note(offset + bad.start, len(data) - bad.start, lost if lost > 0 else None)
+
+    def note_gone(self, due_seq: int) -> None:
+        """The file is not there any more, and with it the events from *due_seq* on."""
+        self.gone = True
+        self.note(0, self.size_bytes, self.end_seq - due_seq)
+
+    def note(self, offset: int, size_bytes: int, lost: int | None) -> None:
+        """Remember and log a damage, unless it is known."""
+        if all(known.offset != offset for known in self.damages):
+            self.damages.append(Damage(self.path, offset, size_bytes, lost))
+            _log.error("%s", self.damages[-1])
+
+    def discard(self) -> None:
+        """All that can be read is in the ledger: delete the file, or put it aside for a person to look at."""
+        try:
+            if self.damages and not self.gone:
+                self.path.replace(self.path.with_name(self.path.name + DAMAGED_SUFFIX))
+            else:
+                self.path.unlink(missing_ok=True)
+        except OSError as error:  # it will be shipped again, and the hub will know it
+            _log.warning("%s is not needed any more and cannot be removed: %s", self.path, error)
+
+
+def file_name(index: int, journal: str) -> str:
+    """The name of a folder's *index*-th file: they sort by age, and say what a damaged header cannot."""
+    return f"{index:0{_INDEX_DIGITS}d}-{journal}{SUFFIX}"
+
+
+def next_index(folder: Path) -> int:
+    """A number that no file in *folder* has, damaged ones included."""
+    return 1 + max((int(path.name[:_INDEX_DIGITS]) for path in _files(folder)), default=0)
+
+
+def find_segments(folder: Path) -> list[Segment]:
+    """What earlier processes have left in *folder*, oldest first; files without events are removed."""
+    segments = [_opened(path) for path in _files(folder) if path.suffix == SUFFIX]
+    for segment, following in zip_longest(segments, segments[1:]):
+        if following is not None and following.journal == segment.journal:
+            segment.end_seq = following.first_seq
+        else:
+            _count(segment)
+    for segment in segments:
+        if segment.end_seq <= segment.first_seq:
+            segment.discard()
+    return [segment for segment in segments if segment.end_seq > segment.first_seq]
+
+
+def _files(folder: Path) -> list[Path]:
+    """Ours by name, in order of age."""
+    ours = (path for path in folder.iterdir() if path.suffix in (SUFFIX, DAMAGED_SUFFIX))
+    return sorted(path for path in ours if path.name[:_INDEX_DIGITS].isdecimal())
+
+
+def _opened(path: Path) -> Segment:
+    """A file as its header describes it, or as its name and its first frame do if the header is damaged."""
+    size_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        header = decode_header(file.read(HEADER_BYTES))
+    if header is not None:
+        return Segment(path, header.journal, header.first_seq, header.first_seq, size_bytes)
+    segment = Segment(path, path.name[_INDEX_DIGITS + 1 : -len(SUFFIX)], 0, 0, size_bytes)
+    frame = next(segment.frames_from(HEADER_BYTES, None), None) if size_bytes > HEADER_BYTES else None
+    if frame is not None:
+        segment.first_seq = segment.end_seq = frame.first_seq
+        segment.note(0, HEADER_BYTES, None)
+    return segment
+
+
+def _count(segment: Segment) -> None:
+    """How far the last file of a journal goes is known only by reading it."""
+    for frame in segment.frames_from(HEADER_BYTES, segment.first_seq):
+        segment.end_seq = frame.first_seq + len(frame.events)
