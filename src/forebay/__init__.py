@@ -1,0 +1,39 @@
+"""Forebay: train, publish, serve, guard, meter and bill any model, on one machine or many.
+
+`import forebay` costs nothing; each name below is loaded when it is first used.
+
+    hub = forebay.connect()                           a hub, for notebooks and programs
+    forebay.convert(model, sample)                    the workshop, without a hub
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from forebay.client import Hub, connect
+    from forebay.core.errors import ForebayError
+    from forebay.workshop.convert import convert
+
+__version__ = "0.1.0"
+__all__ = ["ForebayError", "Hub", "__version__", "connect", "convert"]
+
+_HOMES = {
+    "ForebayError": "forebay.core.errors",
+    "Hub": "forebay.client",
+    "connect": "forebay.client",
+    "convert": "forebay.workshop.convert",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'forebay' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,133 @@
+"""models, versions, show, alias, retire."""
+
+from __future__ import annotations
+
+import click
+
+from forebay.app.cli import paper
+from forebay.app.cli.frame import Talk, talking
+from forebay.client.results import Version
+from forebay.client.shown import bytes_text
+from forebay.core import ModelRef, Signature
+from forebay.core.errors import Malformed
+
+
+@click.command()
+@talking
+def models(talk: Talk) -> None:
+    """List the models."""
+    found = talk.hub.models()
+    rows = [
+        [model.name, model.latest, model.versions, model.task, {a.name: a.version for a in model.aliases}]
+        for model in found
+    ]
+    names = ("Model", "Latest", "Versions", "Task", "Aliases")
+    hint = "There is no model yet; `forebay train` or `forebay publish` makes one."
+    talk.answer(found, lambda: paper.table(names, rows, empty=hint))
+
+
+@click.command()
+@click.argument("model")
+@talking
+def versions(talk: Talk, model: str) -> None:
+    """List the versions of MODEL."""
+    found = talk.hub.versions(model)
+    rows = [
+        [
+            entry.version,
+            entry.state,
+            bytes_text(entry.size_bytes),
+            entry.aliases,
+            entry.created_at,
+            entry.digest[:12],
+        ]
+        for entry in found
+    ]
+    names = ("Version", "State", "Size", "Aliases", "Created", "Digest")
+    talk.answer(found, lambda: paper.table(names, rows, empty=f"{model} has no version yet."))
+
+
+@click.command()
+@click.argument("model", metavar="NAME[:V|@ALIAS]")
+@talking
+def show(talk: Talk, model: str) -> None:
+    """Show a version (the latest, unless one is named): card, signature, lineage, evidence."""
+    found = talk.hub.show(model)
+    talk.answer(found, lambda: _show(found))
+
+
+def _show(found: Version) -> None:
+    paper.facts(
+        [
+            ("version", str(found)),
+            ("state", found.state),
+            ("task", found.task),
+            ("aliases", found.aliases),
+            ("created", found.created_at),
+            ("size", bytes_text(found.size_bytes)),
+            ("digest", found.digest),
+            *_signature(found.signature),
+            *((f"lineage {name}", value) for name, value in found.lineage.items()),
+        ]
+    )
+    for entry in found.evidence:
+        paper.line()
+        paper.facts(entry.items())
+    if found.card:
+        paper.line()
+        paper.markdown(found.card)
+
+
+def _signature(signature: Signature) -> list[tuple[str, str]]:
+    sides = [("input", spec) for spec in signature.inputs] + [("output", spec) for spec in signature.outputs]
+    return [
+        (side, f"{spec.name} {spec.datatype} {list(spec.shape)}{_columns(spec.columns)}")
+        for side, spec in sides
+    ]
+
+
+def _columns(columns: tuple[str, ...]) -> str:
+    if not columns:
+        return ""
+    few = 12
+    more = f" … {len(columns)} in all" if len(columns) > few else ""
+    return f": {', '.join(columns[:few])}{more}"
+
+
+@click.command()
+@click.argument("model", metavar="NAME[:V|@ALIAS]")
+@click.argument("alias", metavar="[ALIAS]", required=False)
+@click.option("--delete", is_flag=True, help="Let NAME@ALIAS mean nothing any more.")
+@talking
+def alias(talk: Talk, model: str, alias: str | None, delete: bool) -> None:  # noqa: A002, RUF100
+    """Let ALIAS mean a version: `forebay alias digits:3 champion`. Without ALIAS, list the aliases."""
+    ref = ModelRef.parse(model)
+    if delete:
+        _delete_alias(talk, ref, alias)
+    elif alias is None:
+        found = talk.hub.aliases(ref.model)
+        talk.answer(
+            found, lambda: paper.table(("Alias", "Version"), list(found.items()), empty="No alias yet.")
+        )
+    else:
+        number = talk.hub.alias(model, alias)
+        answer = {"model": ref.model, "alias": alias, "version": number}
+        talk.answer(answer, lambda: paper.line(f"{ref.model}@{alias} is version {number}"))
+
+
+def _delete_alias(talk: Talk, ref: ModelRef, alias: str | None) -> None:
+    name = alias or ref.alias
+    if name is None:
+        raise Malformed(f"which alias of {ref.model}? write `forebay alias {ref.model}@NAME --delete`")
+    talk.hub.unalias(ref.model, name)
+    answer = {"model": ref.model, "alias": name, "version": None}
+    talk.answer(answer, lambda: paper.line(f"{ref.model}@{name} means nothing any more"))
+
+
+@click.command()
+@click.argument("model", metavar="NAME:V")
+@talking
+def retire(talk: Talk, model: str) -> None:
+    """Let nobody deploy a version any more; refused while it is deployed."""
+    talk.hub.retire(model)
+    talk.answer({"retired": model}, lambda: paper.line(f"{model} is retired"))

@@ -1,0 +1,118 @@
+"""jobs, nodes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from forebay.app.cli import paper
+from forebay.app.cli.frame import Plural, Talk, talking
+from forebay.client import JobEvent
+from forebay.client.results import Job
+from forebay.client.shown import text_of
+
+
+@click.group(cls=Plural)
+def jobs() -> None:
+    """Look after slow work."""
+
+
+@jobs.command("list")
+@talking
+def list_jobs(talk: Talk) -> None:
+    """List the jobs, newest first."""
+    found = talk.hub.jobs()
+    rows = [[job.id, job.kind, job.state, job.step, job.created_at, _took(job)] for job in found]
+    names = ("Job", "Kind", "State", "Step", "Created", "Took")
+    talk.answer(found, lambda: paper.table(names, rows, empty="There is no job yet."))
+
+
+@jobs.command("show")
+@click.argument("job_id", metavar="ID")
+@talking
+def show_job(talk: Talk, job_id: str) -> None:
+    """Show one job."""
+    job = talk.hub.jobs.get(job_id)
+    talk.answer(job, lambda: _show(job))
+
+
+@jobs.command("log")
+@click.argument("job_id", metavar="ID")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
+@talking
+def log_of_job(talk: Talk, job_id: str, follow: bool) -> None:
+    """Print what a job wrote."""
+    if follow:
+        for event in talk.hub.jobs.events(job_id):
+            click.echo(_line_of(event), err=talk.json)
+    text = talk.hub.jobs.log(job_id)
+    if follow and not talk.json:
+        return
+    talk.answer({"id": job_id, "log": text}, lambda: paper.line(text.rstrip("\n")))
+
+
+@jobs.command("wait")
+@click.argument("job_id", metavar="ID")
+@talking
+def wait_for_job(talk: Talk, job_id: str) -> None:
+    """Wait until a job ends; fails if it does."""
+    job = talk.hub.jobs.wait(job_id, progress=talk.progress())
+    talk.answer(job, lambda: _show(job))
+
+
+@jobs.command("cancel")
+@click.argument("job_id", metavar="ID")
+@talking
+def cancel_job(talk: Talk, job_id: str) -> None:
+    """End a job."""
+    job = talk.hub.jobs.cancel(job_id)
+    talk.answer(job, lambda: paper.line(f"job {job.id} is {job.state}"))
+
+
+def _line_of(event: JobEvent) -> str:
+    told = {name: value for name, value in event.data.items() if name not in ("seq", "time", "kind")}
+    return f"{event.data.get('time', '')} {event.kind:8} {text_of(told)}"
+
+
+def _show(job: Job) -> None:
+    paper.facts(
+        [
+            ("job", job.id),
+            ("kind", job.kind),
+            ("state", job.state),
+            ("step", job.step),
+            ("created", job.created_at),
+            ("took", _took(job)),
+            ("result", job.result),
+            ("error", job.error),
+        ]
+    )
+
+
+def _took(job: Job) -> str:
+    if job.started_at is None:
+        return ""
+    passed = (job.finished_at or datetime.now(UTC)) - job.started_at
+    return f"{passed.total_seconds():.1f} s"
+
+
+@click.command()
+@talking
+def nodes(talk: Talk) -> None:
+    """List the nodes and what they serve."""
+    found = talk.hub.nodes()
+    rows = [
+        [
+            node.name,
+            node.url,
+            "ready" if node.ready and node.alive else "alive" if node.alive else "away",
+            [f"{v.model}:{v.version} {v.state}" for v in node.versions],
+            node.journal_behind,
+            node.seen_at,
+        ]
+        for node in found
+    ]
+    names = ("Node", "Address", "State", "Versions", "Not shipped", "Seen")
+    hint = "No node was heard of; `forebay up` or `forebay node` starts one."
+    talk.answer(found, lambda: paper.table(names, rows, empty=hint))

@@ -1,0 +1,41 @@
+"""A first card for a version that came without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from forebay.core import ArtifactInfo, TensorSpec
+
+_FEW = 12
+
+
+def card_for(name: str, info: ArtifactInfo, evidence: list[dict[str, Any]]) -> str:
+    """Markdown from what is known: task, signature, evidence. Its owner may say more."""
+    lines = [f"# {name}", "", _first_line(info, evidence), "", "## Takes and gives", ""]
+    lines += [f"- takes {_spec(spec)}" for spec in info.signature.inputs]
+    lines += [f"- gives {_spec(spec)}" for spec in info.signature.outputs]
+    if evidence:
+        lines += ["", "## Evidence", ""]
+        lines += [f"- {_evidence(entry)}" for entry in evidence]
+    return "\n".join(lines) + "\n"
+
+
+def _first_line(info: ArtifactInfo, evidence: list[dict[str, Any]]) -> str:
+    source = next((entry["source"] for entry in evidence if "source" in entry), "")
+    return f"{info.task.capitalize() or 'A model'}{f', from {source}' if source else ''}, as {info.model}."
+
+
+def _spec(spec: TensorSpec) -> str:
+    columns = ", ".join(spec.columns[:_FEW]) + (" …" if len(spec.columns) > _FEW else "")
+    return f"`{spec.name}` {spec.datatype} {list(spec.shape)}{f': {columns}' if columns else ''}"
+
+
+def _evidence(entry: dict[str, Any]) -> str:
+    kind = entry.get("kind", "measurement")
+    simple = {name: value for name, value in entry.items() if isinstance(value, str | int | float)}
+    told = ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in simple.items()
+        if name not in ("kind", "source")
+    )
+    return f"{kind}: {told}"

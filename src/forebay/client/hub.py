@@ -1,0 +1,289 @@
+"""A hub, as a notebook or a program holds it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from forebay.client.datasets import name_for
+from forebay.client.door import Door
+from forebay.client.inference import curl_for, predict, sample_rows
+from forebay.client.jobs import JobsOf, result_of
+from forebay.client.places import Place, find_place
+from forebay.client.predictions import Predictions
+from forebay.client.progress import Progress, progress_for
+from forebay.client.publishing import Said, card_text, start_publish, train_request
+from forebay.client.results import Deployment, Items, Job, Me, Model, Node, Plan, Usage, Version
+from forebay.client.rollout import Rollouts, WhichVersion, body_for, ref_of
+from forebay.client.rows import Rows, rows_of
+from forebay.client.shown import Listing
+from forebay.client.tenancy import KeysOf, ProjectsOf
+from forebay.core import INFO_NAME, ArtifactInfo, ModelRef
+from forebay.core.errors import Malformed, NotFound, NotReady
+
+
+def connect(url: str | None = None, key: str | None = None, project: str | None = None) -> Hub:
+    """The hub at *url*, opened with *key*.
+
+    What is left out comes from FOREBAY_URL, FOREBAY_KEY and FOREBAY_PROJECT, or, on the machine of
+    `forebay up`, from what runs there; the project is the key's own if none is named. Raises
+    `NotReady` when no hub answers and `Unauthenticated` when there is no key or a wrong one.
+    """
+    return Hub(find_place(url, key), project or os.environ.get("FOREBAY_PROJECT"))
+
+
+class Hub:
+    """One project of one hub; `forebay.connect` makes it.
+
+    Everything that fails raises a `ForebayError` whose text says what to do.
+    """
+
+    def __init__(self, place: Place, project: str | None = None) -> None:
+        self._place = place
+        self._door = Door(place.url, place.key)
+        self._node: Door | None = None
+        self.me = self._door.ask("GET", "/api/v1/me", Me)
+        self.project = project or self.me.project
+        self.jobs = JobsOf(self._door, self.project)
+        self.keys = KeysOf(self._door, self.project)
+        self.projects = ProjectsOf(self._door)
+        self._rollouts = Rollouts(self._door, self.project)
+        self._models = f"/api/v1/projects/{self.project}/models"
+
+    def __repr__(self) -> str:
+        return f"<Forebay hub at {self._place.url}, project {self.project}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._door.close()
+        if self._node is not None:
+            self._node.close()
+
+    # -- models ------------------------------------------------------------------------------------
+
+    def models(self) -> Listing[Model]:
+        """The models of the project."""
+        return Listing(self._door.ask("GET", self._models, Items[Model]).items)
+
+    def versions(self, name: str) -> Listing[Version]:
+        """The versions of one model, oldest first; raises `NotFound`."""
+        return Listing(self._door.ask("GET", f"{self._models}/{name}/versions", Items[Version]).items)
+
+    def show(self, name: str, version: WhichVersion = None) -> Version:
+        """One version with its card, signature, lineage and evidence; the latest if none is named."""
+        ref = ref_of(name, version)
+        return self._door.ask("GET", f"{self._models}/{ref.model}/versions/{self._number(ref)}", Version)
+
+    def retire(self, name: str, version: WhichVersion = None) -> None:
+        """Let nobody deploy this version any more; raises `Conflict` while it is deployed."""
+        ref = ref_of(name, version)
+        if ref.version is None and ref.alias is None:
+            raise Malformed(f"which version of {ref.model}? write {ref.model}:1")
+        self._door.send("DELETE", f"{self._models}/{ref.model}/versions/{self._number(ref)}")
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """The movable names of a model's versions."""
+        found = self._door.ask("GET", f"{self._models}/{name}/aliases", Items[dict[str, Any]])
+        return {entry["alias"]: entry["version"] for entry in found.items}
+
+    def alias(self, name: str, alias: str, version: WhichVersion = None) -> int:
+        """Let *alias* mean *version* from now on, and say which number that is."""
+        ref = ref_of(name, version)
+        number = self.show(str(ref)).version
+        address = f"{self._models}/{ref.model}/aliases/{alias.removeprefix('@')}"
+        self._door.send("PUT", address, json={"version": number})
+        return number
+
+    def unalias(self, name: str, alias: str) -> None:
+        """Let *alias* mean nothing any more; raises `NotFound`."""
+        self._door.send("DELETE", f"{self._models}/{name}/aliases/{alias.removeprefix('@')}")
+
+    def _number(self, ref: ModelRef) -> int:
+        """The version's number; `NotFound` when the model has no such alias, or no version yet."""
+        if ref.version is not None:
+            return ref.version
+        if ref.alias is not None:
+            aliases = self.aliases(ref.model)
+            if ref.alias not in aliases:
+                raise NotFound(f"{ref.model} has no alias {ref.alias!r}; it has {sorted(aliases) or 'none'}")
+            return aliases[ref.alias]
+        active = [entry.version for entry in self.versions(ref.model) if entry.state == "active"]
+        if not active:
+            raise NotFound(f"{ref.model} has no version that is not retired; publish one")
+        return max(active)
+
+    def publish(
+        self,
+        model: object,
+        name: str,
+        *,
+        sample: Any = None,
+        columns: Sequence[str] | None = None,
+        card: str | Path | None = None,
+        lineage: Mapping[str, Any] | None = None,
+        evidence: Iterable[Mapping[str, Any]] = (),
+        progress: bool | Progress | None = None,
+    ) -> Version:
+        """Make *model* the next version of *name*.
+
+        *model* is a fitted scikit-learn estimator, converted here and proved on *sample* (real rows as
+        its `predict` takes them; *columns* names those of a matrix); or what `forebay.convert` returned;
+        or the path of an artifact folder. *card* is Markdown (a `Path` is read); without one, a card is
+        made from the signature and the evidence. Raises what `forebay.convert` raises, and `JobFailed`
+        when the hub does not accept the artifact.
+        """
+        said = Said(card_text(card), lineage, evidence)
+        with progress_for(progress) as shown:
+            job = start_publish(self._door, self.project, name, model, sample, columns, said, shown)
+            return self._made(self.jobs.follow(job.id, shown))
+
+    def train(
+        self,
+        data: Any,
+        target: Any,
+        *,
+        name: str | None = None,
+        task: str | None = None,
+        estimator: str | None = None,
+        time_budget_s: float | None = None,
+        features: Sequence[str] | None = None,
+        progress: bool | Progress | None = None,
+    ) -> Version:
+        """Train at the hub and publish what comes out as the next version of *name*.
+
+        *data* is the path of a CSV or Parquet file or a data frame, with *target* the name of the column
+        to predict; or an array, with *target* the values. *task* is `classification` or `regression`,
+        found from the target if left out. Raises `JobFailed`.
+        """
+        wishes = {
+            "task": task,
+            "estimator": estimator,
+            "time_budget_s": time_budget_s,
+            "features": None if features is None else list(features),
+        }
+        with progress_for(progress) as shown:
+            name = name or _name_of(data)
+            request = train_request(self._door, self.project, name, data, target, wishes, shown)
+            job = self.jobs.submit("train", request)
+            return self._made(self.jobs.follow(job.id, shown))
+
+    def _made(self, job: Job) -> Version:
+        result = result_of(job)
+        return self.show(result["model"], int(result["version"]))
+
+    # -- deployments -------------------------------------------------------------------------------
+
+    def deploy(
+        self,
+        name: str,
+        version: WhichVersion = None,
+        *,
+        weights: Mapping[int, int] | None = None,
+        batch_rows: int | None = None,
+        batch_wait_s: float | None = None,
+        queue_rows: int | None = None,
+        wait: bool = True,
+        timeout_s: float = 60.0,
+        progress: bool | Progress | None = None,
+    ) -> Deployment:
+        """Let *name* answer with a version (the latest if none is named), or with several by weight.
+
+        Waits until every node has answered a prediction with it, unless `wait=False`.
+        `hub.deploy("digits", weights={1: 9, 2: 1})` sends a tenth of the requests to version 2.
+        """
+        ref = ref_of(name, version)
+        limits = {"batch_rows": batch_rows, "wait_s": batch_wait_s, "queue_rows": queue_rows}
+        asked = self._rollouts.put(ref.model, body_for(ref, weights, limits))
+        if not wait:
+            return asked
+        with progress_for(progress) as shown:
+            return self._rollouts.wait(ref.model, timeout_s, shown)
+
+    def undeploy(self, name: str) -> None:
+        """Answer nothing under *name* any more; its versions stay. Raises `NotFound`."""
+        self._rollouts.delete(name)
+
+    def deployments(self) -> Listing[Deployment]:
+        """What every deployed name answers with."""
+        return self._rollouts.all()
+
+    def deployment(self, name: str) -> Deployment:
+        """One deployment, and how far each node is with it; raises `NotFound`."""
+        return self._rollouts.get(name)
+
+    # -- predictions -------------------------------------------------------------------------------
+
+    def predict(self, name: str, data: object) -> Predictions:
+        """Ask the deployed *name* about *data*: an array, rows, records, or a data frame.
+
+        `digits:2` and `digits@champion` ask one of several deployed versions. The answer has `labels`
+        and `probabilities` of a classification, `values` of a regression, and each row as a dict.
+        """
+        ref = ModelRef.parse(name)
+        path = f"/predict/{ref.model}"
+        if ref != ModelRef(ref.model):
+            path += f"/versions/{self._number(ref)}"
+        return predict(self.node(), path, rows_of(data))
+
+    def sample(self, name: str, version: WhichVersion = None) -> Rows:
+        """The real rows that were kept with a version; raises `NotFound` if there are none."""
+        found = self.show(name, version)
+        address = f"{self._models}/{found.model}/versions/{found.version}/files"
+        info = ArtifactInfo.decode(self._door.send("GET", f"{address}/{INFO_NAME}").content)
+        if not info.sample:
+            raise NotFound(f"{found} was published without sample rows; pass rows of your own")
+        return sample_rows(self._door.send("GET", f"{address}/{info.sample}").content)
+
+    def curl(self, name: str, data: object) -> str:
+        """A shell line that asks *name* about *data*; it reads the key from where it lies."""
+        body = next(rows_of(data).bodies(8))
+        return curl_for(self.node().url, self._place.secret, name, body)
+
+    def node(self) -> Door:
+        """The node that answers predictions; raises `NotReady` while none is alive."""
+        if self._node is None:
+            url = self.me.inference_url or self._door.ask("GET", "/api/v1/me", Me).inference_url
+            if url is None:
+                raise NotReady(f"no node of {self._place.url} is alive; `forebay node` starts one")
+            self._node = Door(url, self._place.key, what="node")
+        return self._node
+
+    # -- looking after it --------------------------------------------------------------------------
+
+    def usage(
+        self, by: str = "model", *, since: datetime | str | None = None, until: datetime | str | None = None
+    ) -> Usage:
+        """What was used and what it costs, by model, key, version or day."""
+        query = {"by": by, "since": _moment(since), "until": _moment(until)}
+        return self._door.ask("GET", f"/api/v1/projects/{self.project}/usage", Usage, query=query)
+
+    def nodes(self) -> Listing[Node]:
+        """The nodes that this hub has heard of."""
+        return Listing(self._door.ask("GET", "/api/v1/nodes", Items[Node]).items)
+
+    def plans(self) -> Listing[Plan]:
+        """The price lists."""
+        return Listing(self._door.ask("GET", "/api/v1/plans", Items[Plan]).items)
+
+
+def _name_of(data: Any) -> str:
+    if isinstance(data, str | Path):
+        return name_for(Path(data))
+    raise Malformed("say what the model is called: name='prices'")
+
+
+def _moment(when: datetime | str | None) -> str | None:
+    if isinstance(when, datetime):
+        return msgspec.to_builtins(when.astimezone()) if when.tzinfo is None else when.isoformat()
+    return when

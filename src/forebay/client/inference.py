@@ -1,0 +1,68 @@
+"""Predictions: the only calls that go to a node."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import msgspec
+import orjson
+
+from forebay.client.door import Door
+from forebay.client.predictions import Predictions
+from forebay.client.rows import Rows
+from forebay.core.errors import Malformed
+
+_ROWS_A_CALL = 1024
+
+
+class _Answer(msgspec.Struct):
+    model: str
+    version: int
+    rows: list[dict[str, Any]]
+
+
+def predict(door: Door, path: str, rows: Rows) -> Predictions:
+    """Ask the node behind *door*; many rows go as several calls (1,024 each), one after the other."""
+    answers = [door.ask("POST", path, _Answer, json=body) for body in rows.bodies(_ROWS_A_CALL)]
+    found = [row for answer in answers for row in answer.rows]
+    return Predictions(answers[0].model, answers[-1].version, found)
+
+
+def sample_rows(request: bytes) -> Rows:
+    """The rows inside an OIP v2 JSON request: as they are, or as records when every column is an input.
+
+    >>> sample_rows(b'{"inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]}]}')
+    Rows(word='rows', items=[[1, 2], [3, 4]])
+    """
+    inputs = msgspec.json.decode(request, type=dict[str, Any]).get("inputs") or []
+    if not inputs:
+        raise Malformed("the sample of this version holds no inputs")
+    columns = {entry["name"]: _by_row(entry["data"], int(entry["shape"][0])) for entry in inputs}
+    if len(columns) == 1:
+        return Rows("rows", next(iter(columns.values())))
+    names = list(columns)
+    return Rows(
+        "records",
+        [
+            {name: row[0] if len(row) == 1 else row for name, row in zip(names, cells, strict=True)}
+            for cells in zip(*columns.values(), strict=True)
+        ],
+    )
+
+
+def curl_for(url: str, secret: str, model: str, body: dict[str, Any]) -> str:
+    """A call that works when it is pasted into a shell. *secret* is shell text for inside double quotes.
+
+    >>> print(curl_for("http://127.0.0.1:8000", "$FOREBAY_KEY", "iris", {"rows": [[5.1, 3.5]]}))
+    curl http://127.0.0.1:8000/predict/iris -H "Authorization: Bearer $FOREBAY_KEY" -d '{"rows":[[5.1,3.5]]}'
+    """
+    sent = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    return f'curl {url}/predict/{model} -H "Authorization: Bearer {secret}" -d {shlex.quote(sent)}'
+
+
+def _by_row(data: list[Any], rows: int) -> list[list[Any]]:
+    if data and isinstance(data[0], list):
+        return data
+    width = len(data) // max(rows, 1)
+    return [data[start : start + width] for start in range(0, len(data), width)] if width else []

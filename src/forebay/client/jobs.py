@@ -1,0 +1,140 @@
+"""Jobs: looking, following one to its end, cancelling."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from forebay.client.door import AT_ONCE, Door
+from forebay.client.progress import NoProgress, Progress, progress_for
+from forebay.client.results import Items, Job
+from forebay.client.shown import Listing
+from forebay.core.errors import Broken, Late, NotReady, Refused
+
+_HUB_AWAY_S = 60.0
+
+
+class JobFailed(Refused):
+    """A job came to a bad end; `job` tells which and why."""
+
+    title = "Job failed"
+
+    def __init__(self, job: Job) -> None:
+        why = job.error or f"it was {job.state}"
+        super().__init__(
+            f"{job.kind} job {job.id} {job.state}: {why}; `forebay jobs log {job.id}` shows its log"
+        )
+        self.job = job
+
+
+class StillRunning(KeyboardInterrupt):
+    """The wait was interrupted; the job was not."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"stopped waiting; job {job_id} goes on: `forebay jobs wait {job_id}` waits again, "
+            f"`forebay jobs cancel {job_id}` ends it"
+        )
+        self.job_id = job_id
+
+
+class JobEvent(msgspec.Struct, frozen=True):
+    """One thing that a job said: `kind` is progress, log, state or metric; the rest is in `data`."""
+
+    seq: int
+    kind: str
+    data: dict[str, Any]
+
+
+class JobsOf:
+    """`hub.jobs`: the slow work of one project."""
+
+    def __init__(self, door: Door, project: str) -> None:
+        self._door = door
+        self._project = project
+
+    def __call__(self) -> Listing[Job]:
+        """The jobs of the project, newest first."""
+        found = self._door.ask("GET", f"/api/v1/projects/{self._project}/jobs", Items[Job])
+        return Listing(found.items)
+
+    def get(self, job_id: str) -> Job:
+        """One job as it is now; raises `NotFound`."""
+        return self._door.ask("GET", f"/api/v1/jobs/{job_id}", Job)
+
+    def log(self, job_id: str) -> str:
+        """What the job wrote until now."""
+        return self._door.send("GET", f"/api/v1/jobs/{job_id}/log").text
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask the job to end, and say how it is now."""
+        self._door.send("POST", f"/api/v1/jobs/{job_id}/cancel")
+        return self.get(job_id)
+
+    def submit(self, kind: str, request: dict[str, Any]) -> Job:
+        """Start a job of *kind*; returns at once."""
+        body = {"kind": kind, "request": request}
+        return self._door.ask("POST", f"/api/v1/projects/{self._project}/jobs", Job, json=body)
+
+    def events(self, job_id: str, after: int = 0) -> Iterator[JobEvent]:
+        """Everything the job said after event *after*, and then as it says it, until it ends.
+
+        Survives a hub that goes away for less than a minute.
+        """
+        lost_s: float | None = None
+        while True:
+            try:
+                for line in self._door.events(f"/api/v1/jobs/{job_id}/events", after):
+                    event = _event(line)
+                    lost_s, after = None, max(after, event.seq)
+                    yield event
+                if self._door.ask("GET", f"/api/v1/jobs/{job_id}", Job, patience=AT_ONCE).ended:
+                    return
+            except (NotReady, Late) as error:
+                lost_s = lost_s or time.monotonic()
+                if time.monotonic() - lost_s > _HUB_AWAY_S:
+                    raise NotReady(f"{error}; job {job_id} goes on as soon as the hub does") from error
+                time.sleep(0.5)
+
+    def wait(self, job_id: str, *, progress: bool | Progress | None = None) -> Job:
+        """Follow the job to its good end; raises `JobFailed`, and `StillRunning` on Ctrl-C."""
+        with progress_for(progress) as shown:
+            return self.follow(job_id, shown)
+
+    def follow(self, job_id: str, progress: Progress) -> Job:
+        """`wait`, inside a progress that is already shown."""
+        try:
+            for event in self.events(job_id):
+                show(event, progress)
+            job = self.get(job_id)
+        except KeyboardInterrupt as interrupt:
+            raise StillRunning(job_id) from interrupt
+        if job.state != "succeeded":
+            raise JobFailed(job)
+        return job
+
+
+def show(event: JobEvent, progress: Progress = NoProgress()) -> None:  # noqa: B008 - it has no state
+    """Tell *progress* what *event* says."""
+    if text := event.data.get("text") or event.data.get("step"):
+        progress.step(str(text))
+    if isinstance(fraction := event.data.get("progress"), int | float):
+        progress.at(float(fraction))
+
+
+def _event(line: bytes) -> JobEvent:
+    try:
+        data = msgspec.json.decode(line, type=dict[str, Any])
+        return JobEvent(int(data["seq"]), str(data["kind"]), data)
+    except (msgspec.MsgspecError, KeyError, ValueError) as error:
+        raise Broken(f"the hub sent an event that this client cannot read: {line[:80]!r}") from error
+
+
+def result_of(job: Job) -> dict[str, Any]:
+    """What a job that succeeded made; raises `Broken` if the hub forgot to say."""
+    if job.result is None:
+        raise Broken(f"job {job.id} succeeded without a result; `forebay jobs log {job.id}` may say why")
+    return job.result

@@ -1,0 +1,82 @@
+"""From a model or a table at hand to a version at the hub: upload what is missing, start the job."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from forebay.client.blobs import upload_file, upload_folder
+from forebay.client.cards import card_for
+from forebay.client.datasets import table_of
+from forebay.client.door import Door
+from forebay.client.progress import Progress
+from forebay.client.results import Job
+from forebay.client.sources import artifact_of
+from forebay.core import INFO_NAME, ArtifactInfo, checked_name
+
+
+class Said(NamedTuple):
+    """What its owner says about a version."""
+
+    card: str | None = None
+    lineage: Mapping[str, Any] | None = None
+    evidence: Iterable[Mapping[str, Any]] = ()
+
+
+def start_publish(
+    door: Door,
+    project: str,
+    name: str,
+    model: object,
+    sample: Any,
+    columns: Sequence[str] | None,
+    said: Said,
+    progress: Progress,
+) -> Job:
+    """Upload *model* as an artifact and start the job that checks and registers it."""
+    checked_name(name)
+    with artifact_of(model, sample, columns, progress) as (folder, measured):
+        manifest = upload_folder(door, project, folder, progress)
+        info = ArtifactInfo.decode((folder / INFO_NAME).read_bytes())
+    evidence = [*measured, *map(dict, said.evidence)]
+    body = {
+        "manifest": {
+            "files": [
+                {"path": entry.path, "size_bytes": entry.size_bytes, "sha256": entry.sha256}
+                for entry in manifest.files
+            ]
+        },
+        "card": card_for(name, info, evidence) if said.card is None else said.card,
+        "lineage": {**_origin(evidence), **(said.lineage or {})},
+        "evidence": evidence,
+    }
+    progress.step("the hub checks it: loads it, runs its sample, compares its signature")
+    return door.ask("POST", f"/api/v1/projects/{project}/models/{name}/versions", Job, json=body)
+
+
+def train_request(
+    door: Door, project: str, name: str, data: Any, target: Any, wishes: Mapping[str, Any], progress: Progress
+) -> dict[str, Any]:
+    """Upload *data* and say what the train job is to do with it."""
+    checked_name(name)
+    with table_of(data, target) as table:
+        entry = upload_file(door, project, table.path, progress)
+        request = {
+            "data": {"sha256": entry.sha256, "format": table.format},
+            "target": table.target,
+            "name": name,
+        }
+    return request | {wish: value for wish, value in wishes.items() if value is not None}
+
+
+def card_text(card: str | Path | None) -> str | None:
+    """The card itself, or what is in the file that a `Path` names."""
+    return card.read_text("utf-8") if isinstance(card, Path) else card
+
+
+def _origin(evidence: list[dict[str, Any]]) -> dict[str, Any]:
+    source = next((entry["source"] for entry in evidence if "source" in entry), None)
+    made = {"python": platform.python_version()}
+    return made if source is None else {"source": source, **made}

@@ -1,0 +1,208 @@
+"""What the hub answers, typed. A field that this client does not know is passed over."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from forebay.client.shown import Shown
+from forebay.core import FileEntry, Signature
+
+T = TypeVar("T")
+
+
+class Items(msgspec.Struct, Generic[T]):
+    """The envelope of every list."""
+
+    items: list[T]
+
+
+class Me(Shown, frozen=True):
+    """Who the key names, and where predictions are answered (None while no node is alive)."""
+
+    key_id: str
+    project: str
+    permissions: list[str]
+    inference_url: str | None = None
+
+
+class Version(Shown, frozen=True):
+    """One immutable version of a model: `str(version)` is `digits:3`."""
+
+    project: str
+    model: str
+    version: int
+    digest: str
+    size_bytes: int
+    signature: Signature
+    task: str = ""
+    state: str = "active"
+    card: str = ""
+    aliases: list[str] = msgspec.field(default_factory=list)
+    lineage: dict[str, Any] = msgspec.field(default_factory=dict)
+    evidence: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    files: list[FileEntry] = msgspec.field(default_factory=list)
+    created_at: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"{self.model}:{self.version}"
+
+
+class Key(Shown, frozen=True):
+    """One key, without its secret."""
+
+    id: str
+    name: str = ""
+    role: str = ""
+    project: str = ""
+    models: list[str] | None = None
+    created_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class NewKey(Key, frozen=True, kw_only=True):
+    """A key that was made just now. Nobody can show `secret` a second time."""
+
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"NewKey(id={self.id!r}, name={self.name!r}, role={self.role!r}, secret='…' (in .secret))"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{self.id}</code>: the secret is in <code>.secret</code>, and is shown only now"
+
+
+class Project(Shown, frozen=True):
+    """A tenant."""
+
+    name: str
+    created_at: datetime | None = None
+
+
+class Target(Shown, frozen=True):
+    """One version behind a deployment, and its share of the traffic."""
+
+    version: int
+    weight: int = 1
+
+
+class NodeVersion(Shown, frozen=True):
+    """How far one version is on a node: `fetching`, `loading`, `ready`, `failed` or `draining`."""
+
+    model: str
+    version: int
+    state: str
+    project: str = ""
+    error: str = ""
+
+
+class NodeShare(Shown, frozen=True):
+    """What one node has of one deployment."""
+
+    node: str
+    state: str
+    versions: list[NodeVersion] = msgspec.field(default_factory=list)
+
+
+class Deployment(Shown, frozen=True):
+    """What a model name answers with; `ready` when every alive node has every target ready."""
+
+    project: str
+    model: str
+    targets: list[Target]
+    limits: dict[str, Any] = msgspec.field(default_factory=dict)
+    revision: int = 0
+    snapshot: int = 0
+    ready: bool = False
+    nodes: list[NodeShare] = msgspec.field(default_factory=list)
+    created_at: datetime | None = None
+
+
+class Job(Shown, frozen=True):
+    """Slow work at the hub: `state` is queued, running, succeeded, failed or cancelled."""
+
+    id: str
+    project: str
+    kind: str
+    state: str
+    step: str | None = None
+    progress: float | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    request: dict[str, Any] = msgspec.field(default_factory=dict)
+    result: dict[str, Any] | None = None
+    error: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ("succeeded", "failed", "cancelled")
+
+
+class Node(Shown, frozen=True):
+    """One node, as it last reported itself."""
+
+    name: str
+    url: str = ""
+    release: str = ""
+    alive: bool = False
+    ready: bool = False
+    snapshot: int = 0
+    journal_behind: int = 0
+    versions: list[NodeVersion] = msgspec.field(default_factory=list)
+    seen_at: datetime | None = None
+
+
+class UsageRow(Shown, frozen=True):
+    """What was used by one group, and its cost."""
+
+    group: str = ""
+    requests: int = 0
+    rows: int = 0
+    request_bytes: int = 0
+    response_bytes: int = 0
+    compute_s: float = 0.0
+    cost: Decimal = Decimal(0)
+
+
+class Usage(Shown, frozen=True):
+    """A summary of the ledger under a plan."""
+
+    items: list[UsageRow]
+    total: UsageRow
+    currency: str = ""
+    plan: str = ""
+
+
+class Alias(Shown, frozen=True):
+    """A movable name, and the version that it names now."""
+
+    name: str
+    version: int
+    updated_at: datetime | None = None
+
+
+class Model(Shown, frozen=True):
+    """A name in a project; `latest` is its newest version that is not retired."""
+
+    name: str
+    project: str = ""
+    latest: int | None = None
+    versions: int = 0
+    task: str = ""
+    aliases: list[Alias] = msgspec.field(default_factory=list)
+    created_at: datetime | None = None
+
+
+class Plan(Shown, frozen=True):
+    """What things cost, in `currency`."""
+
+    name: str
+    currency: str = ""
+    per_request: Decimal = Decimal(0)
+    per_row: Decimal = Decimal(0)
+    per_compute_s: Decimal = Decimal(0)
