@@ -113,9 +113,14 @@ class ArtifactInfo(msgspec.Struct, frozen=True, omit_defaults=True):
         return info
 
 
+def is_digest(text: str) -> bool:
+    """Whether *text* is a SHA-256 in hexadecimal, as all our digests are written."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def checked_digest(digest: str) -> str:
     """*digest* itself if it is a SHA-256 in hexadecimal; raises `Malformed`."""
-    if not _DIGEST.fullmatch(digest):
+    if not is_digest(digest):
         raise Malformed(f"{digest[:80]!r} is no SHA-256 digest (64 hexadecimal digits)")
     return digest
 

@@ -6,6 +6,7 @@ the snapshot in the same transaction.
 """
 
 from forebay.control.access.access import DEFAULT_PROJECT, Access, KeyRecord, ProjectRecord, no_project
+from forebay.control.access.handing import check_handing_on
 from forebay.control.access.permissions import PERMISSIONS, Role, permissions_of
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "KeyRecord",
     "ProjectRecord",
     "Role",
+    "check_handing_on",
     "no_project",
     "permissions_of",
 ]

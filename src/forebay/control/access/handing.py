@@ -19,7 +19,9 @@ def check_handing_on(who: Principal, role: str, models: Collection[str] | None) 
     if more:
         raise Forbidden(f"a key of the role {role} may {_listed(more)}, and yours may not; use the admin key")
     if who.models is not None and (models is None or not who.models.issuperset(models)):
-        raise Forbidden(f"your key is for the models {_listed(who.models)} only; name some of them as `models`")
+        raise Forbidden(
+            f"your key is for the models {_listed(who.models)} only; name some of them as `models`"
+        )
 
 
 def _listed(names: Collection[str]) -> str:

@@ -2,18 +2,96 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
-from forebay.control.hub.problems import install_problems
+import anyio
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+
+from forebay.control.deploy import Watch
+from forebay.control.hub.border import Border
+from forebay.control.hub.collecting import collect_now_and_then
+from forebay.control.hub.measure import Measured
+from forebay.control.hub.problems import Problem, common_problems, install_problems
 from forebay.control.hub.routes import ROUTERS
-from forebay.control.hub.services import Services
+from forebay.control.hub.services import HubLimits, Services
+from forebay.control.monitor import HubMetrics
+
+_UPLOADS = 32  # at once; each holds a thread of its own, so that the others stay free
+_DESCRIPTION = (
+    "Projects, models, versions, aliases, deployments, keys, jobs, nodes and usage of one Forebay. "
+    "Every error is a problem (RFC 9457) whose `detail` says what to do. Times are UTC."
+)
 
 
-def application(services: Services, release: str) -> FastAPI:
-    """The application over *services*; the caller runs it."""
-    app = FastAPI(title="Forebay hub", version=release, docs_url="/docs", redoc_url=None)
+class HubApi(FastAPI):
+    """FastAPI, with the schema of a problem, which no route names as its model, in the document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document; made when somebody first asks for it."""
+        document = super().openapi()
+        document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        return document
+
+
+def application(
+    services: Services,
+    release: str,
+    limits: HubLimits | None = None,
+    routers: Sequence[APIRouter] = ROUTERS,
+) -> HubApi:
+    """The application over *services*; the caller runs it, and calls `begin_stop` when it is to end."""
+    app = HubApi(
+        title="Forebay hub",
+        version=release,
+        description=_DESCRIPTION,
+        docs_url="/docs",
+        redoc_url=None,
+        lifespan=_lifespan,
+        responses=common_problems(),
+        generate_unique_id_function=_operation_id,
+    )
     app.state.services = services
+    app.state.limits = limits or HubLimits()
+    app.state.metrics = HubMetrics(release)
+    app.state.watch = Watch(services.deployments, services.database.changes)
+    app.state.stopping = asyncio.Event()
+    app.state.uploads = anyio.CapacityLimiter(_UPLOADS)
     install_problems(app)
-    for router in ROUTERS:
+    app.add_middleware(Measured, metrics=app.state.metrics)
+    app.add_middleware(Border, body_bytes=app.state.limits.body_bytes)
+    for router in routers:
         app.include_router(router)
     return app
+
+
+def begin_stop(app: FastAPI) -> None:
+    """Let go of every request that only waits, so that the server can end; for the event loop's thread.
+
+    Routes that wait or stream for long wait for `app.state.stopping` beside what they are after.
+    """
+    app.state.stopping.set()
+    app.state.watch.close()
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for work in (app.state.watch.run(), collect_now_and_then(app.state.services)):
+            task = asyncio.create_task(work)
+            stack.push_async_callback(_cancelled, task)
+        yield
+        begin_stop(app)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _operation_id(route: APIRoute) -> str:
+    return f"{route.tags[0]}_{route.name}" if route.tags else route.name

@@ -1,61 +1,139 @@
-"""Errors as problem details (RFC 9457), in every layer of the hub."""
+"""Errors as problem details (RFC 9457), in every layer of the hub, and in its OpenAPI document."""
 
 from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
-from forebay.core.errors import ForebayError, message_for
+from forebay.core import errors
+from forebay.core.errors import ForebayError, Malformed, Slow, message_for
 
 _log = logging.getLogger("forebay.hub")
+_MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """What went wrong, and in `detail` what to do. `type` is a URN that never changes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:forebay:problem:not-found",
+                    "title": "Not found",
+                    "status": 404,
+                    "detail": "the project 'default' has no model 'digit'; did you mean 'digits'?",
+                    "request_id": "6f1c2ab09d3e4f57",
+                }
+            ]
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses=`: the problems it may answer with, beside those of every route."""
+    return {status: _documented(_TITLES[status]) for status in statuses}
+
+
+def common_problems() -> dict[int | str, dict[str, Any]]:
+    """The problems of every route, for the application's `responses=`."""
+    return {"default": _documented("Any other problem")} | problems(400, 401, 403, 503)
 
 
 def install_problems(app: FastAPI) -> None:
-    """Answer every error of *app* as `application/problem+json`."""
+    """Answer every error of *app* as `application/problem+json`; `Border` answers the unforeseen."""
     app.add_exception_handler(ForebayError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.add_exception_handler(ClientDisconnect, _gone)
 
 
-def problem(
-    status: int, code: str, title: str, detail: str, retry_after_s: float | None = None
-) -> JSONResponse:
-    """One problem. `type` is a URN that never changes; `detail` says what to do."""
-    headers = {} if retry_after_s is None else {"Retry-After": str(max(1, round(retry_after_s)))}
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Bearer realm="forebay"'
-    body = {"type": f"urn:forebay:problem:{code}", "title": title, "status": status, "detail": detail}
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+def problem_for(request: Request, error: BaseException) -> JSONResponse:
+    """What the caller is told of *error*; what nobody has foreseen goes to the log as well."""
+    if not isinstance(error, ForebayError):
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _problem(request, 500, "internal-error", "Internal error", message_for(error))
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.warning("%s %s: %s", request.method, request.url.path, error)
+    answer = _problem(request, error.status, error.code, error.title, str(error))
+    if error.retry_after_s is not None:
+        answer.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if error.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
+        answer.headers["Connection"] = "close"  # the rest of the body is still to come, and nobody reads it
+    return answer
 
 
-async def _ours(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ForebayError)
-    return problem(error.status, error.code, error.title, str(error), error.retry_after_s)
+def _problem(request: Request, status: int, code: str, title: str, detail: str) -> JSONResponse:
+    body = Problem(
+        type=f"urn:forebay:problem:{code}",
+        title=title,
+        status=status,
+        detail=detail,
+        request_id=getattr(request.state, "request_id", ""),
+    )
+    headers = {"WWW-Authenticate": 'Bearer realm="forebay"'} if status == HTTPStatus.UNAUTHORIZED else None
+    return JSONResponse(body.model_dump(), status, headers, media_type=_MEDIA_TYPE)
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    return problem_for(request, error)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    places = [
-        f"{'.'.join(str(part) for part in found['loc'][1:]) or 'body'}: {found['msg']}"
-        for found in error.errors()
-    ]
-    return problem(400, "malformed", "Malformed request", "; ".join(places))
+    places = [f"{_place(found['loc'])}: {found['msg']}" for found in error.errors()]
+    return problem_for(request, Malformed("; ".join(places)))
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, ForebayError):
+        return problem_for(request, error.__cause__)
     title = HTTPStatus(error.status_code).phrase
-    code = title.lower().replace(" ", "-")
     detail = str(error.detail) if error.detail != title else f"{title}; GET /openapi.json lists what there is"
-    return problem(error.status_code, code, title, detail)
+    answer = _problem(request, error.status_code, title.lower().replace(" ", "-"), title, detail)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
-async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(500, "internal-error", "Internal error", message_for(error))
+async def _gone(request: Request, _error: Exception) -> JSONResponse:
+    return problem_for(request, Slow("the connection broke off before the body had arrived"))
+
+
+def _place(where: tuple[int | str, ...]) -> str:
+    """Where in a request something is wrong.
+
+    >>> _place(("body", "targets", 0, "weight"))
+    'targets.0.weight'
+    """
+    return ".".join(str(part) for part in where[1:]) or "body"
+
+
+def _documented(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": description, "content": {_MEDIA_TYPE: {"schema": schema}}}
+
+
+def _titles() -> dict[int, str]:
+    """Each status with the title of the first error that has it."""
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ForebayError)
+    ]
+    return {kind.status: kind.title for kind in reversed(kinds)}
+
+
+_TITLES = _titles()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from forebay.control.access import Access
-from forebay.control.billing import Ledger
-from forebay.control.deploy import Deployments, Nodes
-from forebay.control.jobs import Jobs
-from forebay.control.registry import Registry
-from forebay.control.store import Blobs, Database
 from forebay.core import Principal
+
+if TYPE_CHECKING:
+    from forebay.control.access import Access
+    from forebay.control.billing import Ledger
+    from forebay.control.deploy import Deployments, Nodes
+    from forebay.control.jobs import Jobs
+    from forebay.control.registry import Registry
+    from forebay.control.store import Blobs, Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,14 @@ class Services:
     jobs: Jobs
 
 
+@dataclass(frozen=True, slots=True)
+class HubLimits:
+    """How large a body may be: of an ordinary request, and of a blob."""
+
+    body_bytes: int = 8 << 20
+    blob_bytes: int = 16 << 30
+
+
 def services(request: Request) -> Services:
     """The services of the application that answers *request*."""
     return cast("Services", request.app.state.services)
@@ -41,8 +51,9 @@ _BEARER = HTTPBearer(auto_error=False, description="A key; Basic with the key as
 
 def caller(request: Request, _documented: Annotated[object, Security(_BEARER)] = None) -> Principal:
     """Who is calling, by `Authorization: Bearer KEY` or Basic with the key as password."""
-    found: Services = services(request)
-    return found.access.identify(request.headers.get("authorization"))
+    found = services(request).access.identify(request.headers.get("authorization"))
+    request.state.key_id = found.key_id
+    return found
 
 
 Hub = Annotated[Services, Depends(services)]

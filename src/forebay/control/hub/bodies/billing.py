@@ -132,7 +132,9 @@ class UsageEvent(Told):
     def of(cls, row: UsageRow) -> UsageEvent:
         """A row of the ledger."""
         columns = {name: getattr(row, name) for name in cls.model_fields if name not in ("id", "time")}
-        time = datetime.fromtimestamp(row.time_ns // 10**9, UTC).replace(microsecond=row.time_ns // 1000 % 10**6)
+        time = datetime.fromtimestamp(row.time_ns // 10**9, UTC).replace(
+            microsecond=row.time_ns // 1000 % 10**6
+        )
         return cls(id=f"{row.journal}-{row.seq}", time=time, **columns)
 
 
@@ -140,7 +142,9 @@ class UsageEvents(Told):
     """Events in their order of arrival; ask again with `after` for those behind them."""
 
     items: list[UsageEvent]
-    after: int = Field(description="The number of the last event here, to ask for the next with.", examples=[42])
+    after: int = Field(
+        description="The number of the last event here, to ask for the next with.", examples=[42]
+    )
 
 
 class Gap(Told):

@@ -2,5 +2,21 @@
 
 from fastapi import APIRouter
 
-ROUTERS: tuple[APIRouter, ...] = ()
+from forebay.control.hub.routes import (
+    access,
+    billing,
+    blobs,
+    deployments,
+    registry,
+    snapshots,
+)
+
+ROUTERS: tuple[APIRouter, ...] = (
+    access.router,
+    blobs.router,
+    registry.router,
+    deployments.router,
+    snapshots.router,
+    billing.router,
+)
 """Each room's router; `application` includes them in this order."""

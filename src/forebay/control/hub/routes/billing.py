@@ -29,7 +29,9 @@ def summarise_usage(
     project: str,
     hub: Hub,
     by: Grouping = Grouping.MODEL,
-    since: Annotated[datetime | None, Query(description="From this moment on; UTC unless it says so.")] = None,
+    since: Annotated[
+        datetime | None, Query(description="From this moment on; UTC unless it says so.")
+    ] = None,
     until: Annotated[datetime | None, Query(description="Up to before this moment.")] = None,
 ) -> Usage:
     """What the project has used, added up by model, key, version or day (UTC), and what it costs."""

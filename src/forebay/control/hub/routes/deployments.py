@@ -1,0 +1,93 @@
+"""Deployments."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Response
+
+from forebay.control.deploy import DeploymentRecord, node_states
+from forebay.control.hub.bodies.deployments import DeploymentAnswer, DeploymentBody, DeploymentList
+from forebay.control.hub.guard import in_project
+from forebay.control.hub.problems import problems
+from forebay.control.hub.services import Hub
+from forebay.core import Permission
+from forebay.core.errors import Malformed
+
+router = APIRouter(prefix="/api/v1/projects/{project}/deployments", tags=["deployments"])
+
+_READS = [Depends(in_project(Permission.READ))]
+_DEPLOYS = [Depends(in_project(Permission.DEPLOY))]
+IfMatch = Annotated[
+    str | None,
+    Header(description="The `ETag` of the deployment that is to be changed; another revision is a 409."),
+]
+
+
+@router.get("", dependencies=_READS, responses=problems(404))
+def list_deployments(project: str, hub: Hub) -> DeploymentList:
+    """What every model of a project answers with, by model."""
+    return DeploymentList(items=_answers(hub, *hub.deployments.list(project)))
+
+
+@router.put("/{model}", dependencies=_DEPLOYS, responses=problems(404, 409))
+def put_deployment(
+    project: str,
+    model: str,
+    response: Response,
+    hub: Hub,
+    body: DeploymentBody | None = None,
+    if_match: IfMatch = None,
+) -> DeploymentAnswer:
+    """Let a model answer with these versions from now on; without targets, with its newest.
+
+    The nodes hear of it at once and follow without failing a request.
+    """
+    body = body or DeploymentBody()
+    record = hub.deployments.put(
+        project,
+        model,
+        [target.wish() for target in body.targets],
+        body.limits.limits(),
+        revision=_revision(if_match, body.revision),
+    )
+    return _answer(hub, record, response)
+
+
+@router.get("/{model}", dependencies=_READS, responses=problems(404))
+def get_deployment(project: str, model: str, response: Response, hub: Hub) -> DeploymentAnswer:
+    """What a model answers with, and how far every node that is alive is with that."""
+    return _answer(hub, hub.deployments.get(project, model), response)
+
+
+@router.delete(
+    "/{model}", status_code=HTTPStatus.NO_CONTENT, dependencies=_DEPLOYS, responses=problems(404, 409)
+)
+def delete_deployment(project: str, model: str, hub: Hub, if_match: IfMatch = None) -> None:
+    """Let a model answer no more; its versions stay."""
+    hub.deployments.delete(project, model, revision=_revision(if_match, None))
+
+
+def _answer(hub: Hub, record: DeploymentRecord, response: Response) -> DeploymentAnswer:
+    response.headers["ETag"] = f'"{record.revision}"'
+    return _answers(hub, record)[0]
+
+
+def _answers(hub: Hub, *records: DeploymentRecord) -> list[DeploymentAnswer]:
+    alive = hub.nodes.alive()
+    return [DeploymentAnswer.of(record, node_states(record, alive)) for record in records]
+
+
+def _revision(if_match: str | None, named: int | None) -> int | None:
+    """The revision that the caller has seen, by header or by field.
+
+    >>> _revision('"17"', None), _revision(None, 17), _revision("*", None)
+    (17, 17, None)
+    """
+    if if_match is None or if_match == "*":
+        return named
+    text = if_match.removeprefix("W/").strip('"')
+    if not text.isdigit() or (named is not None and named != int(text)):
+        raise Malformed(f"If-Match is {if_match!r}; send the ETag of the deployment, and no other `revision`")
+    return int(text)
