@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.instance import Instance
 from support.postgres import Cluster
+
+
+def pytest_configure() -> None:
+    """Tests know no setting of whoever runs them."""
+    for name in [name for name in os.environ if name.startswith("FOREBAY_")]:
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +36,21 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     name = cluster.create()
     yield cluster.url(name)
     cluster.drop(name)
+
+
+@pytest.fixture
+def forebay_up(tmp_path: Path) -> Iterator[Instance]:
+    """A running hub and node on SQLite."""
+    yield from _running(Instance(tmp_path / "home"))
+
+
+@pytest.fixture
+def forebay_up_on(database_url: str, tmp_path: Path) -> Iterator[Instance]:
+    """A running hub and node; the test runs once on SQLite and once on PostgreSQL."""
+    yield from _running(Instance(tmp_path / "home", database_url=database_url))
+
+
+def _running(instance: Instance) -> Iterator[Instance]:
+    instance.up()
+    yield instance
+    instance.down()

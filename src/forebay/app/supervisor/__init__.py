@@ -6,7 +6,21 @@ Promises: two supervisors never share a home; no child outlives its supervisor; 
 
 from forebay.app.supervisor.home import Home, Part, Running
 from forebay.app.supervisor.parent import die_with_parent
-from forebay.app.supervisor.ports import claimed_port
-from forebay.app.supervisor.supervisor import Supervisor
+from forebay.app.supervisor.ports import bound_socket, claimed_port
+from forebay.app.supervisor.supervisor import Plan, Supervisor
+from forebay.app.supervisor.visits import Status, start_detached, status, stop
 
-__all__ = ["Home", "Part", "Running", "Supervisor", "claimed_port", "die_with_parent"]
+__all__ = [
+    "Home",
+    "Part",
+    "Plan",
+    "Running",
+    "Status",
+    "Supervisor",
+    "bound_socket",
+    "claimed_port",
+    "die_with_parent",
+    "start_detached",
+    "status",
+    "stop",
+]

@@ -32,6 +32,7 @@ class Running(msgspec.Struct, frozen=True):
     release: str
     parts: dict[str, Part]
     trouble: str = ""
+    stops_within_s: float = 60.0
 
     @property
     def ready(self) -> bool:
@@ -111,7 +112,7 @@ class Home:
 
 
 def _locked(file: IO[bytes]) -> bool:
-    """Whether the lock is ours now. A visitor who looks holds it for a moment, so one refusal means nothing."""
+    """Whether the lock is ours now; a visitor who looks holds it for a moment, so one refusal is none."""
     for attempt in range(4):
         if attempt:
             time.sleep(0.05)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +20,12 @@ _LOOK_EVERY_S = 0.05
 
 
 class Plan(NamedTuple):
-    """What to run. The nodes start once *node_key* is there: the hub makes it."""
+    """What to run. The nodes start once *node_key* is there: the hub makes it.
 
-    hub: tuple[str, ...]
+    Without *hub* only nodes run here, for a hub elsewhere.
+    """
+
+    hub: tuple[str, ...] | None
     nodes: tuple[tuple[str, ...], ...]
     environ: dict[str, str]
     hub_url: str
@@ -44,7 +46,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         health = f"{plan.hub_url}/api/v1/health"
         ready = f"{plan.node_url}/v2/health/ready"
-        self._hub = self._child("hub", plan.hub, health)
+        self._hubs = [] if plan.hub is None else [self._child("hub", plan.hub, health)]
         names = ["node"] if len(plan.nodes) == 1 else [f"node-{number}" for number in range(len(plan.nodes))]
         self._nodes = [
             self._child(name, command, ready) for name, command in zip(names, plan.nodes, strict=True)
@@ -56,7 +58,8 @@ class Supervisor:
             asyncio.get_running_loop().add_signal_handler(number, self.stop)
         self._write()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._hub.keep())
+            for hub in self._hubs:
+                tasks.create_task(hub.keep())
             starting = tasks.create_task(self._start_nodes(tasks, banner))
             await self._stopping.wait()
             starting.cancel()
@@ -69,19 +72,19 @@ class Supervisor:
         self._stopping.set()
 
     async def _start_nodes(self, tasks: asyncio.TaskGroup, banner: Callable[[], None]) -> None:
-        while not self._plan.node_key.exists():
+        while self._hubs and not self._plan.node_key.exists():
             await asyncio.sleep(_LOOK_EVERY_S)
         for node in self._nodes:
             tasks.create_task(node.keep())
-        for child in (self._hub, *self._nodes):
+        for child in (*self._hubs, *self._nodes):
             await child.was_ready.wait()
         banner()
 
     async def _stop_all(self) -> None:
         """The nodes first: they ship what they counted to the hub, which leaves last."""
         within_s = self._plan.drain_s + _GRACE_S
-        await asyncio.gather(*(node.stop(within_s) for node in self._nodes))
-        await self._hub.stop(within_s)
+        for children in (self._nodes, self._hubs):
+            await asyncio.gather(*(child.stop(within_s) for child in children))
 
     def _child(self, name: str, command: tuple[str, ...], url: str) -> Child:
         log = LogFile(self._home.logs / f"{name}.log", self._say)
@@ -96,18 +99,14 @@ class Supervisor:
             )
 
     def _running(self) -> Running:
-        children = (self._hub, *self._nodes)
+        children = (*self._hubs, *self._nodes)
         return Running(
             pid=os.getpid(),
             hub_url=self._plan.hub_url,
             node_url=self._plan.node_url,
             started_at=self._started_at,
             release=self._plan.release,
+            stops_within_s=(self._plan.drain_s + _GRACE_S) * 2,
             parts={child.name: child.part for child in children},
             trouble="; ".join(child.trouble for child in children if child.trouble),
         )
-
-
-def own_command(*arguments: str) -> tuple[str, ...]:
-    """How to run the very Forebay that is running."""
-    return (sys.executable, "-m", "forebay", *arguments)
