@@ -231,4 +231,4 @@ def _complaint(
 
 def _short(row: dict[str, Any]) -> str:
     told = ", ".join(f"{name}={value}" for name, value in list(row.items())[:12])
-    return told if len(row) <= 12 else f"{told}, … ({len(row)} columns)"  # noqa: PLR2004 (what fits a line or two)
+    return told if len(row) <= 12 else f"{told}, … ({len(row)} columns)"
