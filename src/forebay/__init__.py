@@ -3,7 +3,8 @@
 `import forebay` costs nothing; each name below is loaded when it is first used.
 
     hub = forebay.connect()                           a hub, for notebooks and programs
-    forebay.convert(model, sample)                    the workshop, without a hub
+    forebay.train(data, target)                       the workshop, without a hub
+    forebay.convert(model, sample)
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ if TYPE_CHECKING:
     from forebay.client import Hub, connect
     from forebay.core.errors import ForebayError
     from forebay.workshop.convert import convert
+    from forebay.workshop.train import train
 
 __version__ = "0.1.0"
-__all__ = ["ForebayError", "Hub", "__version__", "connect", "convert"]
+__all__ = ["ForebayError", "Hub", "__version__", "connect", "convert", "train"]
 
 _HOMES = {
     "ForebayError": "forebay.core.errors",
     "Hub": "forebay.client",
     "connect": "forebay.client",
     "convert": "forebay.workshop.convert",
+    "train": "forebay.workshop.train",
 }
 
 
