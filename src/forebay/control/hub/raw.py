@@ -1,38 +1,21 @@
-"""Bodies that are no JSON of ours, read up to a limit."""
+"""Bodies that are no JSON of pydantic's."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
-
-from forebay.core.errors import TooLarge
+from fastapi import Depends, Request
 
 
-def raw_body(limit_bytes: int) -> Callable[[Request], Awaitable[bytes]]:
-    """A dependency: the body; raises `TooLarge` as soon as it is clear that there is more than the limit."""
+async def _read(request: Request) -> bytes:
+    return await request.body()
 
-    async def read(request: Request) -> bytes:
-        announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > limit_bytes:
-            raise _too_large(limit_bytes)
-        chunks, size = [], 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit_bytes:
-                raise _too_large(limit_bytes)
-            chunks.append(chunk)
-        return b"".join(chunks)
 
-    return read
+RawBody = Annotated[bytes, Depends(_read)]
+"""The whole body, as it came; the application's border keeps it small."""
 
 
 def body_of(media_type: str, example: Any, description: str) -> dict[str, Any]:
-    """The OpenAPI of a body that is read with `raw_body`."""
+    """The OpenAPI of a route that takes a `RawBody`."""
     content = {media_type: {"schema": {"description": description}, "example": example}}
     return {"requestBody": {"required": True, "content": content}}
-
-
-def _too_large(limit_bytes: int) -> TooLarge:
-    return TooLarge(f"the body is larger than {limit_bytes:,} bytes; send it in parts")

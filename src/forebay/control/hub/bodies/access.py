@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from forebay.control.access import KeyRecord, Role
 from forebay.control.hub.bodies.base import Asked, Told
 from forebay.core import Permission, Principal
 
 _SINCE = "2026-01-31T09:30:00Z"
-_KEY = {
+_KEY: JsonDict = {
     "id": "0a1b2c3d",
     "name": "the shop's backend",
     "role": "inference",

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from forebay.control.billing import Line, Summary, Use
 from forebay.control.billing.tables import UsageRow
 from forebay.control.hub.bodies.base import Told
 
-_USE = {"requests": 120, "rows": 960, "request_bytes": 245_760, "response_bytes": 61_440, "compute_s": 0.018}
+_USE: JsonDict = {
+    "requests": 120,
+    "rows": 960,
+    "request_bytes": 245_760,
+    "response_bytes": 61_440,
+    "compute_s": 0.018,
+}
 
 
 class Plan(Told):
@@ -163,7 +171,7 @@ class Gaps(Told):
     items: list[Gap]
 
 
-def _use(use: Use) -> dict[str, int | float]:
+def _use(use: Use) -> dict[str, Any]:
     return {
         "requests": use.requests,
         "rows": use.rows,

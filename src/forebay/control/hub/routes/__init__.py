@@ -7,15 +7,19 @@ from forebay.control.hub.routes import (
     billing,
     blobs,
     deployments,
+    monitor,
+    nodes,
     registry,
     snapshots,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
+    monitor.router,
     access.router,
     blobs.router,
     registry.router,
     deployments.router,
+    nodes.router,
     snapshots.router,
     billing.router,
 )

@@ -1,0 +1,91 @@
+"""Nodes: what they report, and how they are shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
+
+from forebay.control.deploy import NodeRecord
+from forebay.control.hub.bodies.base import Told
+from forebay.core import LoadState
+
+_VERSION: JsonDict = {"project": "default", "model": "digits", "version": 1, "state": "ready", "error": ""}
+
+REPORT: dict[str, Any] = {
+    "name": "node-1",
+    "url": "http://127.0.0.1:8000",
+    "release": "0.1.0",
+    "snapshot": 7,
+    "ready": True,
+    "versions": [{name: value for name, value in _VERSION.items() if value}],
+    "journal_behind": 3,
+    "time_ns": 1_769_851_800_123_456_789,
+}
+"""A `NodeReport` for the documentation."""
+
+
+class LoadedVersion(Told):
+    """How far a version is on a node: fetching, loading, ready, failed (see `error`) or draining."""
+
+    project: str
+    model: str
+    version: int
+    state: str
+    error: str
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_VERSION]})
+
+
+class Node(Told):
+    """A node. It is alive if it reported within the last ten seconds.
+
+    `behind` counts the changes that it has not heard of; `journal_behind` the usage events that it has
+    still to ship; `clock_ahead_s` is how far its clock was ahead of the hub's.
+    """
+
+    name: str = Field(examples=["node-1"])
+    url: str = Field(examples=["http://127.0.0.1:8000"])
+    release: str = Field(examples=["0.1.0"])
+    alive: bool
+    ready: bool
+    snapshot: int = Field(examples=[7])
+    behind: int = Field(examples=[0])
+    journal_behind: int = Field(examples=[3])
+    heard_at: datetime = Field(examples=["2026-01-31T09:30:00Z"])
+    silent_s: float = Field(examples=[1.2])
+    clock_ahead_s: float | None = Field(examples=[0.004])
+    versions: list[LoadedVersion]
+
+    @classmethod
+    def of(cls, record: NodeRecord, versions: list[LoadState]) -> Node:
+        """The node that *record* describes, with those of its *versions* that the caller may see."""
+        report = record.report
+        return cls(
+            name=report.name,
+            url=report.url,
+            release=report.release,
+            alive=record.alive,
+            ready=report.ready,
+            snapshot=report.snapshot,
+            behind=record.behind,
+            journal_behind=report.journal_behind,
+            heard_at=record.heard_at,
+            silent_s=round(record.silent_s, 3),
+            clock_ahead_s=None if record.clock_ahead_s is None else round(record.clock_ahead_s, 3),
+            versions=[LoadedVersion.model_validate(version) for version in versions],
+        )
+
+
+class NodeList(Told):
+    """Every node, those included that are away."""
+
+    items: list[Node]
+
+
+class Expected(Told):
+    """The sequence number that the hub expects next of this journal; everything before it is safe."""
+
+    next_seq: int = Field(examples=[20])

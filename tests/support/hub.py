@@ -1,0 +1,61 @@
+"""A hub that answers on a real port, for tests that speak HTTP with it."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from forebay.control.access import Role
+from forebay.control.hub.services import Services
+
+_START_WAIT_S = 10.0
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reading all certificates for each client is slow
+
+
+class RunningHub(ExitStack):
+    """Where a hub answers, and the rooms behind it; closes its clients in the end."""
+
+    def __init__(self, url: str, services: Services) -> None:
+        super().__init__()
+        self.url = url
+        self.services = services
+
+    def client(self, secret: str | None = None) -> httpx.Client:
+        """A client with the key *secret*, or without any."""
+        headers = [(b"authorization", f"Bearer {secret}".encode())] if secret else []
+        return self.enter_context(
+            httpx.Client(base_url=self.url, headers=headers, trust_env=False, verify=_NO_TLS)
+        )
+
+    def holder(
+        self, role: Role, project: str = "default", models: Iterable[str] | None = None
+    ) -> httpx.Client:
+        """A client with a new key of *role*."""
+        return self.client(self.services.access.create_key(project, role, "", models)[1])
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """The address at which *app* answers while the block runs."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="hub")
+    thread.start()
+    try:
+        deadline_s = time.monotonic() + _START_WAIT_S
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline_s:
+                raise RuntimeError("the hub did not start")
+            time.sleep(0.005)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
