@@ -33,7 +33,7 @@ from sklearn.svm import LinearSVC
 from forebay.core import INFO_NAME, Array, ArtifactInfo, DataType
 from forebay.core.errors import Malformed, Unsupported
 from forebay.workshop.convert import Converted, Different, convert, verify
-from forebay.workshop.convert.running import Running
+from forebay.workshop.convert.running import answer, open_bytes
 
 PEOPLE: dict[str, list[Any]] = {
     "net income": [float(n * 37 % 101) for n in range(120)],
@@ -82,7 +82,7 @@ def test_a_classifier_keeps_its_labels_and_probabilities(model: Any) -> None:
     label, probabilities = converted.signature.outputs
     assert (label.name, label.datatype, label.shape) == ("label", DataType.INT64, (-1,))
     assert probabilities.columns == tuple("0123456789")
-    got = Running(converted.model).answer({"x": pixels[500:].astype(np.float32)})
+    got = answer(open_bytes(converted.model), {"x": pixels[500:].astype(np.float32)})
     assert list(got) == ["label", "probabilities"]
     np.testing.assert_array_equal(got["label"], model.predict(pixels[500:]))
     np.testing.assert_allclose(got["probabilities"], model.predict_proba(pixels[500:]), atol=1e-5)

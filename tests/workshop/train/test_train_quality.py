@@ -11,8 +11,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
 from forebay.core import DataType
+from forebay.serving.runtime import Budget, open_backend
 from forebay.workshop.convert import verify
-from forebay.workshop.convert.running import Running
 from forebay.workshop.train import Trained, train
 
 
@@ -84,14 +84,15 @@ def test_what_is_served_takes_the_raw_columns_texts_and_gaps_included(estimator:
         "member": (DataType.FP32, True),
     }
     trained.save(tmp_path)
-    verify(tmp_path)
+    info, _ = verify(tmp_path)
+    backend = open_backend(tmp_path, info, Budget())
     row = {
         "age": np.array([[60.0]], np.float32),
         "net income": np.array([[np.nan]], np.float32),
         "city": np.array([["never heard of"]], object),
         "member": np.array([[1.0]], np.float32),
     }
-    answer = Running(tmp_path / "model.onnx").answer(row)
+    answer = backend.run(row, ["label", "probabilities"])
     assert answer["label"].tolist() in (["yes"], ["no"])
     assert answer["probabilities"].sum() == pytest.approx(1.0, abs=1e-5)
 

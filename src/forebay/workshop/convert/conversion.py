@@ -10,10 +10,11 @@ import numpy as np
 
 from forebay.core import Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
 from forebay.core.errors import Malformed
+from forebay.serving.runtime import Backend
 from forebay.workshop.convert.converted import SAMPLE_NAME, Converted
 from forebay.workshop.convert.edges import MISSING, Edge, edges_of
 from forebay.workshop.convert.parity import ROWS_OFF, TOLERANCE, Different, Parity, compare
-from forebay.workshop.convert.running import Running, first_line
+from forebay.workshop.convert.running import answer, first_line, open_bytes, runtime_name
 from forebay.workshop.convert.sample import JOINED, Layout, as_table, columns_of, is_missing, layout_of, take
 from forebay.workshop.convert.sklearn_onnx import to_onnx
 from forebay.workshop.convert.source import Source, picks_by_name, source_of
@@ -54,7 +55,7 @@ class _Work:
     layout: Layout
     expected: Tensors
     model: bytes
-    running: Running
+    backend: Backend
     named: bool
 
 
@@ -70,12 +71,12 @@ def _prepare(source: Source, table: Any, columns: Sequence[str] | None) -> _Work
     proto = to_onnx(source, layout)
     model = proto.SerializeToString(deterministic=True)
     named = names is not None or hasattr(table, "columns")
-    return _Work(source, table, layout, expected, model, Running(model), named)
+    return _Work(source, table, layout, expected, model, open_bytes(model), named)
 
 
 def _prove(work: _Work, tolerance: float, rows_off: float) -> Converted:
     inputs = work.layout.tensors(work.table)
-    got = work.running.answer(inputs)
+    got = answer(work.backend, inputs)
     real = compare(work.expected, got, tolerance)
     judged, nan = _edges(work, tolerance)
     off = len(real.off) + sum(len(parity.off) for _, parity in judged)
@@ -116,7 +117,7 @@ def _edges(work: _Work, tolerance: float) -> tuple[list[tuple[Edge, Parity]], di
 def _edge_parity(work: _Work, edge: Edge, tolerance: float) -> Parity | None:
     """None where the model takes a NaN and the converted one does not."""
     try:
-        got = work.running.answer(work.layout.tensors(edge.table))
+        got = answer(work.backend, work.layout.tensors(edge.table))
     except Malformed as error:
         if edge.what == MISSING:
             return None
@@ -198,13 +199,12 @@ def _filled(values: Array) -> Array:
 def _evidence(
     work: _Work, real: Parity, judged: list[tuple[Edge, Parity]], tolerance: float
 ) -> dict[str, Any]:
-    import onnxruntime  # noqa: PLC0415 (heavy)
     import sklearn  # noqa: PLC0415 (heavy)
 
     return {
         "kind": "parity",
         "source": f"scikit-learn {sklearn.__version__} {work.source.label}",
-        "runtime": f"onnxruntime {onnxruntime.__version__}",
+        "runtime": runtime_name(),
         "tolerance": tolerance,
         "rows": real.rows,
         "rows_off": len(real.off),

@@ -12,10 +12,11 @@ import numpy as np
 
 from forebay.core import INFO_NAME, Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
 from forebay.core.artifact import checked_path
-from forebay.core.errors import ForebayError, Malformed, Unsupported
+from forebay.core.errors import ForebayError, Malformed
+from forebay.serving.runtime import Backend, Budget, open_backend
 from forebay.workshop.convert.parity import TOLERANCE, compare
 from forebay.workshop.convert.requests import decode_request
-from forebay.workshop.convert.running import Running, first_line
+from forebay.workshop.convert.running import answer, first_line, runtime_name
 
 _PLAIN = frozenset({".json", ".md", ".txt", ".csv"})
 _CODE = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".skops", ".py", ".so", ".dill"})
@@ -27,23 +28,21 @@ _TIMED_S = 1.0
 def verify(folder: Path) -> tuple[ArtifactInfo, dict[str, Any]]:
     """Read, check, load and run the artifact in *folder*; its info, and the evidence of the check.
 
-    Raises `Malformed` (or `Unsupported`) with a sentence for the first thing that is wrong: no or
+    Raises `Malformed` with a sentence for the first thing that is wrong: no or
     an unreadable `forebay.json`, files that are code or belong to nothing, a damaged graph, weights
     outside the artifact, inputs and outputs that are not those of the signature, or a model that
     answers a row differently when it comes in company.
     """
     info = _info(folder)
-    if info.backend != "onnxruntime":
-        raise Unsupported(f"there is no backend {info.backend!r}; there is 'onnxruntime'")
     weights = _checked_graph(folder, info.model)
     _check_files(folder, {INFO_NAME, info.model, *weights})
-    running = Running(folder / info.model)
-    _check_signature(info.signature, running)
+    backend = open_backend(folder, info, Budget())
+    _check_signature(info.signature, backend.signature)
     inputs, origin = _rows(folder, info)
-    latency_ms = _check_answers(info.signature, running, inputs)
+    latency_ms = _check_answers(info.signature, backend, inputs)
     return info, {
         "kind": "verification",
-        "runtime": running.runtime,
+        "runtime": runtime_name(),
         "rows": origin,
         "latency_p50_ms": latency_ms,
         "batches": info.signature.batches,
@@ -100,19 +99,18 @@ def _external(proto: Any) -> Iterator[str]:
             yield from (entry.value for entry in tensor.external_data if entry.key == "location")
 
 
-def _check_signature(signature: Signature, running: Running) -> None:
-    for what, declared, real in (
-        ("input", signature.inputs, running.input_specs),
-        ("output", signature.outputs, running.output_specs),
-    ):
-        by_name = {spec.name: spec for spec in real}
-        if {spec.name for spec in declared} != set(by_name):
-            raise Malformed(
-                f"the signature names the {what}s {[spec.name for spec in declared]}, "
-                f"the model has {list(by_name)}"
-            )
-        for spec in declared:
-            _check_spec(what, spec, by_name[spec.name])
+def _check_signature(declared: Signature, real: Signature) -> None:
+    _check_specs("input", declared.inputs, real.inputs)
+    _check_specs("output", declared.outputs, real.outputs)
+
+
+def _check_specs(what: str, declared: tuple[TensorSpec, ...], real: tuple[TensorSpec, ...]) -> None:
+    by_name = {spec.name: spec for spec in real}
+    if {spec.name for spec in declared} != set(by_name):
+        names = [spec.name for spec in declared]
+        raise Malformed(f"the signature names the {what}s {names}, the model has {list(by_name)}")
+    for spec in declared:
+        _check_spec(what, spec, by_name[spec.name])
 
 
 def _check_spec(what: str, declared: TensorSpec, real: TensorSpec) -> None:
@@ -147,15 +145,15 @@ def _zeros(spec: TensorSpec) -> Array:
     return np.zeros(shape, dtype=spec.datatype.dtype)
 
 
-def _check_answers(signature: Signature, running: Running, inputs: Tensors) -> float:
+def _check_answers(signature: Signature, backend: Backend, inputs: Tensors) -> float:
     """Run the rows alone and together; the median milliseconds of one row (or one call)."""
     if not signature.batches:
-        _answer(signature, running, inputs)
-        return _latency_ms(running, inputs)
+        _answer(signature, backend, inputs)
+        return _latency_ms(backend, inputs)
     one = {name: values[:1] for name, values in inputs.items()}
     rows = len(next(iter(inputs.values())))
     several = {name: values[np.arange(_BATCH_ROWS) % rows] for name, values in inputs.items()}
-    alone, together = _answer(signature, running, one), _answer(signature, running, several)
+    alone, together = _answer(signature, backend, one), _answer(signature, backend, several)
     first = {name: values[:1] for name, values in together.items()}
     parity = compare(alone, first, max(TOLERANCE, 1e-3))
     if parity.off:
@@ -163,11 +161,11 @@ def _check_answers(signature: Signature, running: Running, inputs: Tensors) -> f
             "the model answers the same row differently when other rows come with it "
             f"({parity.describe_worst()}); declare a fixed first dimension so that it is asked row by row"
         )
-    return _latency_ms(running, one)
+    return _latency_ms(backend, one)
 
 
-def _answer(signature: Signature, running: Running, inputs: Tensors) -> Tensors:
-    answers = running.answer(inputs)
+def _answer(signature: Signature, backend: Backend, inputs: Tensors) -> Tensors:
+    answers = answer(backend, inputs)
     for spec in signature.outputs:
         try:
             spec.check(answers[spec.name])
@@ -176,10 +174,10 @@ def _answer(signature: Signature, running: Running, inputs: Tensors) -> Tensors:
     return {spec.name: answers[spec.name] for spec in signature.outputs}
 
 
-def _latency_ms(running: Running, inputs: Tensors) -> float:
+def _latency_ms(backend: Backend, inputs: Tensors) -> float:
     taken: list[float] = []
     while len(taken) < _TIMED_RUNS and sum(taken) < _TIMED_S:
         start = time.perf_counter()
-        running.answer(inputs)
+        answer(backend, inputs)
         taken.append(time.perf_counter() - start)
     return round(statistics.median(taken) * 1000, 3)
