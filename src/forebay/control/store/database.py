@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from forebay.control.store.changes import Changes, bumped
 from forebay.core.errors import ForebayError, NotReady, StorageFull
 
-_WAIT_S = 5.0
 _AWAY = ("08", "53", "57P", "40", "55P03")
 """SQLSTATE classes of PostgreSQL that pass: connection, resources, shutdown, deadlock, lock not available."""
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
@@ -25,13 +24,14 @@ _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, 
 class Database:
     """Sessions on one database. `url` is a SQLAlchemy URL: `sqlite:///…` or `postgresql+psycopg://…`.
 
-    `changes` tells listeners in this process of every committed `bump`.
+    Nobody waits for a lock, a connection or a server longer than *wait_s*. `changes` tells listeners in
+    this process of every committed `bump`.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, wait_s: float = 5.0) -> None:
         self.url = url
         self.sqlite = url.startswith("sqlite")
-        self.engine = _engine(url)
+        self.engine = _sqlite_engine(url, wait_s) if self.sqlite else _postgresql_engine(url, wait_s)
         self.changes = Changes()
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
@@ -49,8 +49,8 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A transaction: all of it or, when the block raises, nothing.
 
-        On SQLite it takes the write lock at once (so that two never upgrade into a deadlock). Waits for a
-        lock at most five seconds; raises `NotReady` while the database is locked or away.
+        On SQLite it takes the write lock at once, so that two never upgrade into a deadlock. Raises
+        `NotReady` while the database is locked or away.
         """
         with _honest_errors(), self._sessions.begin() as session:
             session.connection(execution_options={"forebay_write": True})
@@ -63,17 +63,18 @@ class Database:
         self.engine.dispose()
 
 
-def _engine(url: str) -> Engine:
-    if not url.startswith("sqlite"):
-        return create_engine(
-            url,
-            pool_pre_ping=True,
-            pool_size=8,
-            max_overflow=8,
-            pool_timeout=_WAIT_S,
-            connect_args={"connect_timeout": int(_WAIT_S), "options": f"-c lock_timeout={int(_WAIT_S)}s"},
-        )
-    engine = create_engine(url, connect_args={"timeout": _WAIT_S, "check_same_thread": False})
+def _postgresql_engine(url: str, wait_s: float) -> Engine:
+    arguments = {
+        "connect_timeout": max(2, round(wait_s)),  # the driver takes whole seconds, from two on
+        "options": f"-c lock_timeout={round(wait_s * 1000)}ms",
+    }
+    return create_engine(
+        url, pool_pre_ping=True, pool_size=8, max_overflow=8, pool_timeout=wait_s, connect_args=arguments
+    )
+
+
+def _sqlite_engine(url: str, wait_s: float) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": wait_s, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
