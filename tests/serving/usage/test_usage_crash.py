@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from forebay.core import UsageEvent
 from forebay.core.errors import StorageFull
 from forebay.serving.usage import FileJournal
-from forebay.serving.usage.frames import HEADER_BYTES
+from forebay.serving.usage.frames import HEADER_BYTES, Header, encode_header
 
 _BATCHES = [[0, 1], [2], [3, 4, 5], [6]]
 
@@ -76,6 +76,20 @@ def test_a_file_cut_anywhere_gives_the_batches_before_the_cut(
         journal.close()
         assert not list((tmp_path / "j").glob("*.journal*"))
     assert [batches for at, batches in enumerate(seen) if at == 0 or batches != seen[at - 1]] == starts
+
+
+@pytest.mark.parametrize("size", [0, 1, HEADER_BYTES - 1, HEADER_BYTES, HEADER_BYTES + 5])
+def test_a_file_that_was_only_begun_costs_nothing_before_it(
+    written: tuple[str, bytes], tmp_path: Path, size: int
+) -> None:
+    name, data = written
+    begun = encode_header(Header(name[13:45], 7)) + bytes(5)
+    (tmp_path / name).write_bytes(data)
+    (tmp_path / name.replace("1-", "2-", 1)).write_bytes(begun[:size])
+    journal = FileJournal(tmp_path)
+    assert journal.behind == 7
+    assert [number for _, _, number in ship_all(journal)] == list(range(7))
+    assert not journal.damages
 
 
 def test_a_byte_flipped_anywhere_is_found_and_only_its_batch_is_lost(

@@ -123,14 +123,19 @@ def next_index(folder: Path) -> int:
 
 def find_segments(folder: Path) -> list[Segment]:
     """What earlier processes have left in *folder*, oldest first; files without events are removed."""
-    segments = [_opened(path) for path in _files(folder) if path.suffix == SUFFIX]
+    found = (_opened(path) for path in _files(folder) if path.suffix == SUFFIX)
+    segments = [segment for segment in found if segment is not None]
     for segment, following in zip_longest(segments, segments[1:]):
-        if following is not None and following.journal == segment.journal:
-            segment.end_seq = following.first_seq
-        else:
+        if (
+            following is None
+            or following.journal != segment.journal
+            or following.first_seq < segment.first_seq
+        ):
             _count(segment)
+        else:
+            segment.end_seq = following.first_seq
     for segment in segments:
-        if segment.end_seq <= segment.first_seq:
+        if segment.end_seq == segment.first_seq:
             segment.discard()
     return [segment for segment in segments if segment.end_seq > segment.first_seq]
 
@@ -141,8 +146,11 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in ours if path.name[:_INDEX_DIGITS].isdecimal())
 
 
-def _opened(path: Path) -> Segment:
-    """A file as its header describes it, or as its name and its first frame do if the header is damaged."""
+def _opened(path: Path) -> Segment | None:
+    """A file as its header describes it, or as its name and its first frame do if the header is damaged.
+
+    None for one that was only begun; it is removed.
+    """
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
         header = decode_header(file.read(HEADER_BYTES))
@@ -150,9 +158,11 @@ def _opened(path: Path) -> Segment:
         return Segment(path, header.journal, header.first_seq, header.first_seq, size_bytes)
     segment = Segment(path, path.name[_INDEX_DIGITS + 1 : -len(SUFFIX)], 0, 0, size_bytes)
     frame = next(segment.frames_from(HEADER_BYTES, None), None) if size_bytes > HEADER_BYTES else None
-    if frame is not None:
-        segment.first_seq = segment.end_seq = frame.first_seq
-        segment.note(0, HEADER_BYTES, None)
+    if frame is None:
+        segment.discard()
+        return None
+    segment.first_seq = segment.end_seq = frame.first_seq
+    segment.note(0, HEADER_BYTES, None)
     return segment
 
 

@@ -12,32 +12,30 @@ import struct
 
 import numpy as np
 
-from forebay.core import Array, DataType
+from forebay.core import Array
+from forebay.serving.wire.datatypes import BOOL, BYTES, Form
 from forebay.serving.wire.values import elements_in
 
 _LENGTH = struct.Struct("<I")
 _MAX_BYTES = (1 << 32) - 1
 
 
-def array_from_bytes(chunk: memoryview, datatype: DataType, shape: tuple[int, ...]) -> Array:
+def array_from_bytes(chunk: memoryview, form: Form, shape: tuple[int, ...]) -> Array:
     """*chunk* as an array, without a copy where the memory is aligned; raises `ValueError`.
 
     BYTES come as an object array of `bytes`.
     """
-    count = elements_in(shape, datatype.dtype.itemsize)
-    if datatype is DataType.BYTES:
+    count = elements_in(shape, form.size_bytes)
+    if form is BYTES:
         return _strings_from(chunk, count).reshape(shape)
-    if len(chunk) != count * datatype.dtype.itemsize:
+    if len(chunk) != count * form.size_bytes:
         raise ValueError(
             f"has an unexpected size for input: {len(chunk)} bytes came, and the shape {list(shape)} "
-            f"of {datatype} takes {count * datatype.dtype.itemsize}"
+            f"of {form.datatype} takes {count * form.size_bytes}"
         )
-    if datatype is DataType.BOOL:
-        bits = np.frombuffer(chunk, np.uint8)
-        if count and bits.max() > 1:
-            raise ValueError("is BOOL and takes the bytes 0 and 1")
-        return bits.view(np.bool_).reshape(shape)
-    array = np.frombuffer(chunk, datatype.dtype).reshape(shape)
+    if form is BOOL and count and np.frombuffer(chunk, np.uint8).max() > 1:
+        raise ValueError("is BOOL and takes the bytes 0 and 1")
+    array = np.frombuffer(chunk, form.dtype).reshape(shape)
     return array if array.flags.aligned else array.copy()
 
 

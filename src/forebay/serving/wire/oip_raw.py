@@ -8,6 +8,7 @@ from forebay.core import Array, DataType, Signature, TensorSpec
 from forebay.core.errors import Malformed
 from forebay.serving.wire.binary import array_from_bytes
 from forebay.serving.wire.call import Call
+from forebay.serving.wire.datatypes import FORMS
 
 
 def raw_call(body: bytes, model: str, version: str | None, signature: Signature) -> Call:
@@ -50,6 +51,6 @@ def _raw_numbers(body: bytes, spec: TensorSpec) -> Array:
             fixed_bytes *= dimension if dimension != -1 else 1
         shape[shape.index(-1)] = len(body) // fixed_bytes if fixed_bytes else 0
     try:
-        return array_from_bytes(memoryview(body), spec.datatype, tuple(shape))
+        return array_from_bytes(memoryview(body), FORMS[spec.datatype], tuple(shape))
     except ValueError as why:
         raise ValueError(f"the raw input {spec.name!r} {why}") from None

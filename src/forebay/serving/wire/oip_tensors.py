@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import orjson
 
-from forebay.core import Array, DataType, Tensors
+from forebay.core import Array, Tensors
 from forebay.core.errors import Malformed, Unsupported
 from forebay.serving.wire.binary import array_from_bytes, bytes_from_array
+from forebay.serving.wire.datatypes import BF16, BYTES, FORMS, Form, bf16_to_float32, flat_native, form_of
 from forebay.serving.wire.document import OBJECTS, plain
-from forebay.serving.wire.values import array_from, bf16_to_float32, datatype_of, shape_from
+from forebay.serving.wire.values import array_from, shape_from
 
-_DATATYPES = {datatype.value: datatype for datatype in DataType}
 _ALIGNMENT = 8
 
 
@@ -63,35 +63,35 @@ def read_tensors(tensors: Any, tail: Tail | None, what: str) -> tuple[Tensors, t
         if not isinstance(name, str) or name in arrays:
             raise Malformed(f"every {what} has a 'name' of its own; {what} {len(arrays)} has {plain(name)!r}")
         try:
-            datatype = _datatype_from(tensor, keys)
-            arrays[name] = _tensor_from(tensor, keys, datatype, tail)
+            form = _form_from(tensor, keys)
+            arrays[name] = _tensor_from(tensor, keys, form, tail)
         except ValueError as why:
             raise Malformed(f"{what} {name!r} {why}") from None
-        if datatype is DataType.BF16:
+        if form is BF16:
             bf16.append(name)
     if tail is not None:
         tail.finish()
     return arrays, tuple(bf16)
 
 
-def _datatype_from(tensor: Any, keys: list[str]) -> DataType:
+def _form_from(tensor: Any, keys: list[str]) -> Form:
     said = tensor["datatype"] if "datatype" in keys else None
-    datatype = _DATATYPES.get(said) if isinstance(said, str) else None
-    if datatype is None:
-        raise ValueError(f"has the datatype {plain(said)!r}; there are {', '.join(_DATATYPES)}")
-    return datatype
+    form = FORMS.get(said) if isinstance(said, str) else None
+    if form is None:
+        raise ValueError(f"has the datatype {plain(said)!r}; there are {', '.join(FORMS)}")
+    return form
 
 
-def _tensor_from(tensor: Any, keys: list[str], datatype: DataType, tail: Tail | None) -> Array:
+def _tensor_from(tensor: Any, keys: list[str], form: Form, tail: Tail | None) -> Array:
     shape = shape_from(tensor["shape"] if "shape" in keys else None)
     size = _binary_size(tensor["parameters"]) if "parameters" in keys else None
     if size is None:
-        return array_from(tensor["data"] if "data" in keys else None, datatype, shape)
+        return array_from(tensor["data"] if "data" in keys else None, form, shape)
     if "data" in keys:
         raise ValueError("has both 'data' and 'binary_data_size'; send one of them")
     if tail is None:
         raise ValueError("says 'binary_data_size', but there is no header Inference-Header-Content-Length")
-    return array_from_bytes(tail.take(size), datatype, shape)
+    return array_from_bytes(tail.take(size), form, shape)
 
 
 def _binary_size(parameters: Any) -> int | None:
@@ -113,10 +113,10 @@ def write_tensor(
 ) -> tuple[dict[str, Any], bytes | None]:
     """One tensor: its part of the JSON, and its bytes behind the JSON."""
     try:
-        datatype = DataType.BF16 if bf16 else datatype_of(array)
-        tensor: dict[str, Any] = {"name": name, "shape": array.shape, "datatype": datatype}
+        form = BF16 if bf16 else form_of(array)
+        tensor: dict[str, Any] = {"name": name, "shape": array.shape, "datatype": form.datatype}
         if not binary:
-            tensor["data"] = _jsonable(array, datatype)
+            tensor["data"] = _jsonable(array, form)
             return tensor, None
         tail = bytes_from_array(array)
     except ValueError as why:
@@ -125,8 +125,8 @@ def write_tensor(
     return tensor, tail
 
 
-def _jsonable(array: Array, datatype: DataType) -> Any:
-    if datatype is DataType.BYTES:
+def _jsonable(array: Array, form: Form) -> Any:
+    if form is BYTES:
         values = array.ravel().tolist()
         try:
             return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
@@ -134,10 +134,7 @@ def _jsonable(array: Array, datatype: DataType) -> Any:
             raise ValueError(
                 "has bytes that are no UTF-8, which JSON cannot say; use the binary form"
             ) from None
-    if datatype is DataType.BF16:
-        array = bf16_to_float32(array)
-    flat = array.ravel()
-    return flat if flat.dtype.isnative else flat.astype(flat.dtype.newbyteorder("="))
+    return flat_native(bf16_to_float32(array) if form is BF16 else array)
 
 
 def write_document(document: dict[str, Any], tails: list[bytes]) -> tuple[bytes, int | None]:
