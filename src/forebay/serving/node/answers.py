@@ -1,0 +1,205 @@
+"""What is behind each door: bytes → call → lane → answer → bytes."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from forebay.core import Permission, UsageEvent
+from forebay.core.errors import ForebayError, NotReady, message_for
+from forebay.serving.engine import Outcome
+from forebay.serving.node.doors import Door
+from forebay.serving.node.encoding import decoded, encoded
+from forebay.serving.node.exchange import BINARY, JSON, Exchange
+from forebay.serving.node.outbox import Letter
+from forebay.serving.node.routing import Served
+from forebay.serving.wire import Answer, Call, oip, oip_pages, rows
+
+if TYPE_CHECKING:
+    from forebay.serving.node.service import Node
+
+_PROMETHEUS = b"text/plain; version=1.0.0; charset=utf-8"
+_EXTENSIONS = ("binary_tensor_data",)
+
+
+def _infer(node: Node, exchange: Exchange) -> None:
+    served = _served(node, exchange)
+    json_size = oip.json_size_from(exchange.headers.get(b"inference-header-content-length"), exchange.size)
+    body = _body(node, exchange)
+    call = oip.decode_request(body, json_size, served.model, exchange.version, served.lane.signature)
+    _ask(node, exchange, served, call, "oip")
+
+
+def _predict(node: Node, exchange: Exchange) -> None:
+    served = _served(node, exchange)
+    call = rows.decode_request(_body(node, exchange), served.lane.signature, served.model, exchange.version)
+    _ask(node, exchange, served, call, "rows")
+
+
+def _served(node: Node, exchange: Exchange) -> Served:
+    assert exchange.principal is not None
+    return node.routing.find(exchange.principal.project, exchange.model, exchange.version)
+
+
+def _body(node: Node, exchange: Exchange) -> bytes:
+    encoding = exchange.headers.get(b"content-encoding")
+    if encoding is None:
+        return exchange.body
+    return decoded(exchange.body, encoding, node.config.max_body_bytes)
+
+
+def _ask(node: Node, exchange: Exchange, served: Served, call: Call, protocol: str) -> None:
+    """Give the call a seat; it is freed when the caller hangs up."""
+    wait_s = node.config.request_wait_s
+    if call.timeout_s is not None:
+        wait_s = min(wait_s, call.timeout_s)
+    lane = served.lane
+    seat = lane.submit(
+        call.inputs,
+        partial(_answered, node, exchange, served, call, protocol),
+        exchange.began_s + wait_s,
+    )
+    exchange.on_gone = partial(lane.withdraw, seat)
+
+
+def _answered(
+    node: Node, exchange: Exchange, served: Served, call: Call, protocol: str, outcome: Outcome
+) -> None:
+    if exchange.gone:
+        return
+    if outcome.error is not None:
+        node.refuse(exchange, outcome.error)
+        return
+    try:
+        body, headers = _written(served, call, protocol, outcome)
+    except ForebayError as error:
+        node.refuse(exchange, error)
+        return
+    content_type = BINARY if headers else JSON
+    if b"accept-encoding" in exchange.headers:
+        body, line = encoded(body, exchange.headers[b"accept-encoding"])
+        headers += line
+    headers += b"server-timing: queue;dur=%.3f, compute;dur=%.3f\r\n" % (
+        outcome.queue_ns / 1e6,
+        outcome.compute_ns / 1e6,
+    )
+    event = _event(exchange, served, protocol, outcome, len(body))
+    node.outbox.post(Letter(exchange, body, content_type, headers, event))
+
+
+def _written(served: Served, call: Call, protocol: str, outcome: Outcome) -> tuple[bytes, bytes]:
+    """The body, and the header line of OIP's binary answers."""
+    answer = Answer(served.model, str(served.version), outcome.outputs, call.id)
+    if protocol == "rows":
+        return rows.encode_answer(answer, served.lane.signature), b""
+    body, json_size = oip.encode_answer(answer, call)
+    if json_size is None:
+        return body, b""
+    return body, b"inference-header-content-length: %d\r\n" % json_size
+
+
+def _event(
+    exchange: Exchange, served: Served, protocol: str, outcome: Outcome, response_bytes: int
+) -> UsageEvent:
+    assert exchange.principal is not None
+    return UsageEvent(
+        time_ns=time.time_ns(),
+        project=exchange.principal.project,
+        key_id=exchange.principal.key_id,
+        model=served.model,
+        version=served.version,
+        protocol=protocol,
+        operation="infer",
+        rows=outcome.rows,
+        request_bytes=exchange.size,
+        response_bytes=response_bytes,
+        queue_ns=outcome.queue_ns,
+        compute_ns=outcome.compute_ns,
+        wall_ns=int((time.monotonic() - exchange.began_s) * 1e9),
+        request_id=exchange.headers.get(b"x-request-id", b"")[:128].decode("latin-1"),
+    )
+
+
+def _live(_node: Node, exchange: Exchange) -> None:
+    exchange.reply(200, oip_pages.live(True))
+
+
+def _ready(node: Node, exchange: Exchange) -> None:
+    exchange.reply(200 if node.ready else 503, oip_pages.ready(node.ready))
+
+
+def _server(node: Node, exchange: Exchange) -> None:
+    exchange.reply(200, oip_pages.server_metadata("forebay", node.config.release, _EXTENSIONS))
+
+
+def _models(node: Node, exchange: Exchange) -> None:
+    assert exchange.principal is not None
+    project, allowed = exchange.principal.project, exchange.principal.models
+    names = [
+        model
+        for owner, model in node.routing.all()
+        if owner == project and (allowed is None or model in allowed)
+    ]
+    exchange.reply(200, oip_pages.models(sorted(names)))
+
+
+def _metadata(node: Node, exchange: Exchange) -> None:
+    served = _served(node, exchange)
+    assert exchange.principal is not None
+    route = node.routing.get(exchange.principal.project, exchange.model)
+    versions = [str(version) for version in sorted(route.by_version)] if route else []
+    platform = f"{served.info.backend}_onnx" if served.info.model.endswith(".onnx") else served.info.backend
+    exchange.reply(200, oip_pages.model_metadata(served.model, versions, platform, served.lane.signature))
+
+
+def _model_ready(node: Node, exchange: Exchange) -> None:
+    try:
+        _served(node, exchange)
+    except NotReady:
+        exchange.reply(503, oip_pages.model_ready(exchange.model, False))
+    else:
+        exchange.reply(200, oip_pages.model_ready(exchange.model, True))
+
+
+def _metrics(node: Node, exchange: Exchange) -> None:
+    body, line = encoded(node.metrics.page(), exchange.headers.get(b"accept-encoding"))
+    exchange.reply(200, body, _PROMETHEUS, line)
+
+
+def _oip_error(error: ForebayError) -> bytes:
+    return oip_pages.encode_error(message_for(error))
+
+
+def _plain_error(error: ForebayError) -> bytes:
+    return rows.encode_error(error)
+
+
+_MODEL = "/v2/models/{model}"
+_VERSION = "/v2/models/{model}/versions/{version}"
+_ASK = Permission.PREDICT
+
+DOORS = (
+    Door("GET", "/v2/health/live", None, _live, _oip_error),
+    Door("GET", "/v2/health/ready", None, _ready, _oip_error),
+    Door("GET", "/v2", _ASK, _server, _oip_error),
+    Door("GET", "/v2/models", _ASK, _models, _oip_error),
+    Door("GET", _MODEL, _ASK, _metadata, _oip_error),
+    Door("GET", _VERSION, _ASK, _metadata, _oip_error),
+    Door("GET", f"{_MODEL}/ready", _ASK, _model_ready, _oip_error),
+    Door("GET", f"{_VERSION}/ready", _ASK, _model_ready, _oip_error),
+    Door("POST", f"{_MODEL}/infer", _ASK, _infer, _oip_error),
+    Door("POST", f"{_VERSION}/infer", _ASK, _infer, _oip_error),
+    Door("POST", "/predict/{model}", _ASK, _predict, _plain_error),
+    Door("POST", "/predict/{model}/versions/{version}", _ASK, _predict, _plain_error),
+    Door("GET", "/metrics", Permission.OBSERVE, _metrics, _plain_error),
+)
+"""Every way into a node over HTTP. A new line here is a new way in, with the permission that it takes."""
+
+
+def error_body(target: bytes, door: Door | None, error: ForebayError) -> bytes:
+    """*error* in the shape of the door, or of the family of paths where there is no door."""
+    if door is not None:
+        return door.refuse(error)
+    family = target.partition(b"?")[0].split(b"/", 2)[1:2]
+    return _oip_error(error) if family == [b"v2"] else _plain_error(error)

@@ -1,0 +1,43 @@
+"""What a node is told when it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """Everything a node reads from outside. Durations in seconds, sizes in bytes.
+
+    `folder` is the node's own part of the home (snapshot, journal, artifacts). `hub_url` and `key`
+    say whose node it is. `worker` tells apart the processes that share one port.
+    """
+
+    folder: Path
+    hub_url: str
+    key: str
+    name: str
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str = ""
+    worker: int = 0
+    workers: int = 1
+    release: str = ""
+    max_body_bytes: int = 64 << 20
+    max_header_bytes: int = 32 << 10
+    header_wait_s: float = 10.0
+    body_wait_s: float = 60.0
+    idle_wait_s: float = 75.0
+    request_wait_s: float = 30.0
+    drain_s: float = 20.0
+    batch_rows: int = 64
+    batch_wait_s: float = 0.0
+    queue_rows: int = 4096
+    connections: int = 10_000
+    journal_sync: bool = False
+
+    @property
+    def url(self) -> str:
+        """Where callers reach this node."""
+        return self.public_url or f"http://{self.host}:{self.port}"

@@ -1,0 +1,90 @@
+"""What Prometheus reads from a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from forebay.serving.engine.stats import Histogram, LaneStats
+
+if TYPE_CHECKING:
+    from forebay.serving.node.service import Node
+
+_LABELS = ("project", "model", "version")
+_COUNTERS = (
+    ("answered", "Requests answered by the model."),
+    ("failed", "Requests that the model or the queue failed."),
+    ("expired", "Requests whose deadline passed while they waited."),
+    ("left", "Requests whose caller hung up while they waited."),
+    ("batches", "Calls of the model."),
+    ("rows", "Rows computed."),
+)
+_HISTOGRAMS = (
+    ("queue", "queue_seconds", "How long requests waited for their batch."),
+    ("compute", "compute_seconds", "How long the model took for a batch."),
+    ("batch_rows", "batch_rows", "Rows in a batch."),
+)
+
+
+class NodeMetrics(Collector):
+    """Reads the counters of a node when it is asked; nothing is counted twice."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def page(self) -> bytes:
+        """The Prometheus text format."""
+        return generate_latest(self._registry)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing in advance: lanes come and go."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._of_the_node()
+        lanes = [
+            ((project, served.model, str(served.version)), served.lane)
+            for project, served in self._node.versions.served()
+        ]
+        waiting = GaugeMetricFamily("forebay_waiting", "Requests that wait for a batch.", labels=_LABELS)
+        for labels, lane in lanes:
+            waiting.add_metric(labels, lane.waiting)
+        yield waiting
+        yield from _of_the_lanes([(labels, lane.stats) for labels, lane in lanes])
+
+    def _of_the_node(self) -> Iterator[Metric]:
+        node = self._node
+        yield _gauge("forebay_ready", "1 when every deployment answers.", float(node.ready))
+        yield _gauge("forebay_snapshot_number", "The snapshot in force.", node.feed.current.number)
+        yield _gauge("forebay_hub_connected", "1 while the hub is in reach.", float(node.feed.connected))
+        yield _gauge("forebay_journal_behind", "Usage events not yet in the ledger.", node.journal.behind)
+        yield _gauge("forebay_connections", "Open HTTP connections.", len(node.http.connections))
+        answers = CounterMetricFamily("forebay_http_answers", "HTTP answers.", labels=("door", "status"))
+        for (door, status), count in node.http.answers.items():
+            answers.add_metric((door, str(status)), count)
+        yield answers
+
+
+def _of_the_lanes(lanes: list[tuple[tuple[str, str, str], LaneStats]]) -> Iterator[Metric]:
+    for name, text in _COUNTERS:
+        counter = CounterMetricFamily(f"forebay_{name}", text, labels=_LABELS)
+        for labels, stats in lanes:
+            counter.add_metric(labels, getattr(stats, name))
+        yield counter
+    for name, unit, text in _HISTOGRAMS:
+        family = HistogramMetricFamily(f"forebay_{unit}", text, labels=_LABELS)
+        for labels, stats in lanes:
+            histogram: Histogram = getattr(stats, name)
+            family.add_metric(labels, histogram.cumulative(), histogram.total)
+        yield family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)

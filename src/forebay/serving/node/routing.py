@@ -1,0 +1,95 @@
+"""From a model name to the lane that answers: deployments, versions, weights."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from forebay.core import ArtifactInfo
+from forebay.core.errors import NotFound, NotReady
+from forebay.serving.engine import Lane
+
+
+class Served(NamedTuple):
+    """One version that answers."""
+
+    model: str
+    version: int
+    lane: Lane
+    info: ArtifactInfo
+
+
+class Route:
+    """The versions behind one deployment, and whose turn it is.
+
+    Smooth weighted round robin (nginx, Igor Sysoev 2012): in each round of Σ weights calls every
+    version gets exactly its weight, spread as evenly as can be.
+    """
+
+    def __init__(self, served: tuple[tuple[Served, int], ...]) -> None:
+        self.served = tuple(version for version, _ in served)
+        self.by_version = {version.version: version for version in self.served}
+        self._weights = [weight for _, weight in served]
+        self._credit = [0] * len(served)
+        self._total = sum(self._weights)
+
+    def choose(self) -> Served:
+        """The version for the next call."""
+        if len(self.served) == 1:
+            return self.served[0]
+        for i, weight in enumerate(self._weights):
+            self._credit[i] += weight
+        best = max(range(len(self._credit)), key=self._credit.__getitem__)
+        self._credit[best] -= self._total
+        return self.served[best]
+
+
+class Routing:
+    """What every deployed name of every project means now. `None` is a deployment that still loads."""
+
+    def __init__(self) -> None:
+        self._routes: dict[tuple[str, str], Route | None] = {}
+
+    def find(self, project: str, model: str, version: str | None = None) -> Served:
+        """Who answers *model*; raises `NotFound`, or `NotReady` while it loads."""
+        route = self._routes.get((project, model), _ABSENT)
+        if route is _ABSENT:
+            raise NotFound(self._unknown(project, model))
+        if route is None:
+            raise NotReady(f"the model {model!r} is loading; try again", retry_after_s=1.0)
+        assert isinstance(route, Route)
+        if version is None:
+            return route.choose()
+        served = route.by_version.get(int(version)) if version.isascii() and version.isdigit() else None
+        if served is None:
+            raise NotFound(
+                f"Request for unknown model: '{model}' version {version} is not deployed; "
+                f"deployed are {sorted(route.by_version)}"
+            )
+        return served
+
+    def set(self, project: str, model: str, route: Route | None) -> None:
+        """Swap what *model* means, between two requests."""
+        self._routes[project, model] = route
+
+    def drop(self, project: str, model: str) -> None:
+        """The name means nothing any more."""
+        self._routes.pop((project, model), None)
+
+    def get(self, project: str, model: str) -> Route | None:
+        """The route of *model*, if it is loaded."""
+        return self._routes.get((project, model))
+
+    def all(self) -> Mapping[tuple[str, str], Route | None]:
+        """Every deployed name."""
+        return self._routes
+
+    def _unknown(self, project: str, model: str) -> str:
+        names = [name for owner, name in self._routes if owner == project]
+        near = difflib.get_close_matches(model, names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else "; `forebay deploy` puts one here"
+        return f"Request for unknown model: '{model}' is not found{hint}"
+
+
+_ABSENT: object = object()

@@ -1,0 +1,181 @@
+"""A node: everything between the socket and the lanes, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from forebay.core import ForebayError, NodeReport, Snapshot
+from forebay.core.errors import Broken, Unauthenticated, message_for
+from forebay.serving.engine import BatchLimits
+from forebay.serving.node.admission import Admission
+from forebay.serving.node.answers import DOORS, error_body
+from forebay.serving.node.artifacts import Artifacts
+from forebay.serving.node.config import NodeConfig
+from forebay.serving.node.doors import Doors, WrongMethod
+from forebay.serving.node.exchange import JSON, Exchange
+from forebay.serving.node.feed import Feed
+from forebay.serving.node.http import HttpLimits, HttpServer, header_lines
+from forebay.serving.node.hub import HubLink
+from forebay.serving.node.metrics import NodeMetrics
+from forebay.serving.node.outbox import Outbox
+from forebay.serving.node.routing import Routing
+from forebay.serving.node.shipping import Shipper
+from forebay.serving.node.versions import Versions, Workers
+from forebay.serving.usage import FileJournal
+
+_REPORT_S = 2.0
+_LAST_SHIPPING_S = 5.0
+_log = logging.getLogger("forebay.node")
+
+
+class Node:
+    """Answers inference requests; make it on a running event loop, then `start` it."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        """Open the journal and restore the last snapshot. Raises `ForebayError` if the folder is unusable."""
+        self.config = config
+        folder = config.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.admission = Admission()
+        self.routing = Routing()
+        self.journal = FileJournal(folder / "journal" / str(config.worker), sync=config.journal_sync)
+        self.hub = HubLink(config.hub_url, config.key, config.name)
+        self.shipper = Shipper(self.journal, self.hub)
+        self.outbox = Outbox(self.journal, self.refuse, self.shipper.wake)
+        self._artifacts = Artifacts(folder / "artifacts", self.hub)
+        self._workers = Workers(ThreadPoolExecutor(os.cpu_count()), ThreadPoolExecutor(1))
+        self._changed = asyncio.Event()
+        self.versions = Versions(
+            self.routing,
+            self._artifacts,
+            self._workers,
+            BatchLimits(config.batch_rows, config.batch_wait_s, config.queue_rows),
+            config.drain_s,
+            self._changed.set,
+        )
+        self.feed = Feed(folder / f"snapshot-{config.worker}.json", self.hub, self._apply)
+        self.http = HttpServer(self, _limits(config))
+        self.metrics = NodeMetrics(self)
+        self._doors = Doors(DOORS)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether this node has a snapshot and every deployment answers; no more once it is leaving."""
+        return self.feed.current.number > 0 and self.versions.ready and not self.http.draining
+
+    async def start(self) -> int:
+        """Begin to serve; returns the port. Raises `OSError` when the port is taken."""
+        self.feed.restore()
+        config = self.config
+        port = await self.http.start(config.host, config.port, share_port=config.workers > 1)
+        self._tasks = [
+            asyncio.create_task(work) for work in (self.feed.follow(), self.shipper.run(), self._report())
+        ]
+        for task in self._tasks:
+            task.add_done_callback(_never_ends)
+        return port
+
+    async def stop(self) -> None:
+        """Answer what was asked, ship what was counted, give everything back."""
+        await self.http.stop(self.config.drain_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.versions.close()
+        await self.shipper.finish(_LAST_SHIPPING_S)
+        await self.hub.close()
+        self.journal.close()
+        self._workers.compute.shutdown()
+        self._workers.loading.shutdown()
+
+    # What the HTTP server calls.
+
+    def open(self, exchange: Exchange) -> None:
+        """Find the door and check the key, before the body is read."""
+        found = self._doors.find(exchange.method, exchange.target)
+        door = exchange.door = found.door
+        exchange.model, exchange.version = found.model, found.version
+        if door.permission is not None:
+            exchange.principal = self.admission.admit(
+                exchange.headers.get(b"authorization"), door.permission, found.model or None
+            )
+
+    def answer(self, exchange: Exchange) -> None:
+        """Answer a whole request."""
+        assert exchange.door is not None
+        try:
+            exchange.door.answer(self, exchange)
+        except ForebayError as error:
+            self.refuse(exchange, error)
+        except Exception as error:  # noqa: BLE001 (the outermost: one request's failure is its own)
+            _log.exception("%s %s failed", exchange.method.decode(), exchange.door.path)
+            self.refuse(exchange, error)
+
+    def refuse(self, exchange: Exchange, error: Exception) -> None:
+        """Answer with *error*."""
+        if not isinstance(error, ForebayError):
+            error = Broken(message_for(error))
+        door = exchange.door
+        exchange.reply(error.status, error_body(exchange.target, door, error), JSON, _headers_for(error))
+
+    # What the tasks do.
+
+    def _apply(self, snapshot: Snapshot) -> None:
+        self.admission = Admission(snapshot.keys)
+        self.versions.apply(snapshot)
+
+    async def _report(self) -> None:
+        while True:
+            self._changed.clear()
+            try:
+                await self.hub.report(self._state())
+            except ForebayError as error:
+                _log.debug("no report: %s", error)
+            with_news = asyncio.create_task(self._changed.wait())
+            await asyncio.wait([with_news], timeout=_REPORT_S)
+            with_news.cancel()
+
+    def _state(self) -> NodeReport:
+        return NodeReport(
+            name=self.config.name,
+            url=self.config.url,
+            release=self.config.release,
+            snapshot=self.feed.current.number,
+            ready=self.ready,
+            versions=self.versions.states(),
+            journal_behind=self.journal.behind,
+            time_ns=time.time_ns(),
+        )
+
+
+def _limits(config: NodeConfig) -> HttpLimits:
+    return HttpLimits(
+        max_body_bytes=config.max_body_bytes,
+        max_header_bytes=config.max_header_bytes,
+        header_wait_s=config.header_wait_s,
+        body_wait_s=config.body_wait_s,
+        idle_wait_s=config.idle_wait_s,
+        connections=config.connections,
+    )
+
+
+def _headers_for(error: ForebayError) -> bytes:
+    pairs = []
+    if error.retry_after_s is not None:
+        pairs.append(("retry-after", str(max(1, round(error.retry_after_s)))))
+    if isinstance(error, Unauthenticated):
+        pairs.append(("www-authenticate", 'Bearer realm="forebay"'))
+    if isinstance(error, WrongMethod):
+        pairs.append(("allow", error.allowed))
+    return header_lines(pairs)
+
+
+def _never_ends(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("a part of the node has died; leaving, so that it is started anew", exc_info=error)
+        os._exit(70)
