@@ -4,6 +4,7 @@ from forebay.control.store.base import Base, PlainText, UtcTime
 from forebay.control.store.blobs import Blobs, Collected, FolderBlobs, MemoryBlobs, collect
 from forebay.control.store.changes import Changes, HubState, bump, current
 from forebay.control.store.database import Database
+from forebay.control.store.migrate import migrate, migration_state
 
 __all__ = [
     "Base",
@@ -19,4 +20,6 @@ __all__ = [
     "bump",
     "collect",
     "current",
+    "migrate",
+    "migration_state",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Text, TypeDecorator
+from sqlalchemy import DateTime, MetaData, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase
 
 from forebay.core.errors import Malformed
@@ -47,4 +47,13 @@ class PlainText(TypeDecorator[str]):
 class Base(DeclarativeBase):
     """The tables of every control room inherit from this."""
 
+    metadata = MetaData(
+        naming_convention={  # a constraint without a name could never be changed on SQLite
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
     type_annotation_map = {datetime: UtcTime, str: PlainText}  # noqa: RUF012 (SQLAlchemy reads a plain dict)

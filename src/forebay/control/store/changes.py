@@ -20,7 +20,7 @@ class HubState(Base):
 
     __tablename__ = "hub_state"
 
-    id: Mapped[int] = mapped_column(primary_key=True, default=1)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
     hub: Mapped[str] = mapped_column(default=lambda: secrets.token_hex(8))
     snapshot: Mapped[int] = mapped_column(default=1)
 

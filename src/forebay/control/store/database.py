@@ -41,7 +41,7 @@ class Database:
         options: dict[str, Any] = {}
         if not self.sqlite:
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with _honest_errors(), self._sessions() as session:
+        with honest_errors(), self._sessions() as session:
             session.connection(execution_options=options)
             yield session
 
@@ -52,7 +52,7 @@ class Database:
         On SQLite it takes the write lock at once, so that two never upgrade into a deadlock. Raises
         `NotReady` while the database is locked or away.
         """
-        with _honest_errors(), self._sessions.begin() as session:
+        with honest_errors(), self._sessions.begin() as session:
             session.connection(execution_options={"forebay_write": True})
             yield session
         if bumped(session):
@@ -92,7 +92,8 @@ def _begin_sqlite(connection: Any) -> None:
 
 
 @contextmanager
-def _honest_errors() -> Iterator[None]:
+def honest_errors() -> Iterator[None]:
+    """Name the troubles that pass: `NotReady` for a database that is locked or away, `StorageFull`."""
     try:
         yield
     except PoolTimeoutError as error:

@@ -1,0 +1,223 @@
+"""The tables of the first release, and the rows that a new database has."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+_TIME = sa.DateTime(timezone=True)
+_DEFAULT_PLAN = {
+    "name": "default",
+    "currency": "EUR",
+    "per_request": "0.0001",
+    "per_row": "0.00001",
+    "per_compute_s": "0.0002",
+    "decimals": 2,
+}
+
+
+def upgrade() -> None:
+    """Make everything."""
+    _store()
+    _access()
+    _registry()
+    _deploy()
+    _billing()
+    _usage()
+
+
+def _store() -> None:
+    state = op.create_table(
+        "hub_state",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("hub", sa.Text(), nullable=False),
+        sa.Column("snapshot", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_hub_state"),
+    )
+    op.bulk_insert(state, [{"id": 1, "hub": secrets.token_hex(8), "snapshot": 1}])
+
+
+def _access() -> None:
+    projects = op.create_table(
+        "projects",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_projects"),
+    )
+    op.bulk_insert(projects, [{"name": "default", "created_at": datetime.now(UTC)}])
+    op.create_table(
+        "keys",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("models", sa.JSON(), nullable=True),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.Column("revoked_at", _TIME, nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_keys"),
+        sa.UniqueConstraint("digest", name="uq_keys_digest"),
+        sa.ForeignKeyConstraint(["project"], ["projects.name"], name="fk_keys_project"),
+    )
+    op.create_index("ix_keys_project", "keys", ["project"])
+
+
+def _registry() -> None:
+    op.create_table(
+        "models",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("last_version", sa.Integer(), nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("project", "name", name="pk_models"),
+    )
+    op.create_table(
+        "versions",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("artifact", sa.Text(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("manifest", "info", "card")),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("lineage", "evidence", "job_id")),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.Column("retired_at", _TIME, nullable=True),
+        sa.PrimaryKeyConstraint("project", "model", "version", name="pk_versions"),
+        sa.UniqueConstraint("job_id", name="uq_versions_job_id"),
+        sa.ForeignKeyConstraint(
+            ["project", "model"], ["models.project", "models.name"], name="fk_versions_project_model"
+        ),
+    )
+    op.create_index("ix_versions_artifact", "versions", ["artifact"])
+    op.create_table(
+        "aliases",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("snapshot", sa.Integer(), nullable=False),
+        sa.Column("updated_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("project", "model", "name", name="pk_aliases"),
+        sa.ForeignKeyConstraint(
+            ["project", "model", "version"],
+            ["versions.project", "versions.model", "versions.version"],
+            name="fk_aliases_project_model_version",
+        ),
+    )
+
+
+def _deploy() -> None:
+    op.create_table(
+        "deployments",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("limits", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.Column("updated_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("project", "model", name="pk_deployments"),
+        sa.ForeignKeyConstraint(
+            ["project", "model"], ["models.project", "models.name"], name="fk_deployments_project_model"
+        ),
+    )
+    op.create_table(
+        "deployment_targets",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("place", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=True),
+        sa.Column("alias", sa.Text(), nullable=True),
+        sa.Column("weight", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("project", "model", "place", name="pk_deployment_targets"),
+        sa.CheckConstraint(
+            "(version IS NULL) <> (alias IS NULL)", name=op.f("ck_deployment_targets_named_once")
+        ),
+        *_target_references(),
+    )
+    op.create_table(
+        "nodes",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
+        sa.Column("heard_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_nodes"),
+    )
+
+
+def _target_references() -> list[sa.ForeignKeyConstraint]:
+    deployment, version, alias = (
+        ["project", "model"],
+        ["project", "model", "version"],
+        ["project", "model", "alias"],
+    )
+    name = "fk_deployment_targets_project_model"
+    return [
+        sa.ForeignKeyConstraint(deployment, ["deployments.project", "deployments.model"], name=name),
+        sa.ForeignKeyConstraint(
+            version, ["versions.project", "versions.model", "versions.version"], name=f"{name}_version"
+        ),
+        sa.ForeignKeyConstraint(
+            alias, ["aliases.project", "aliases.model", "aliases.name"], name=f"{name}_alias"
+        ),
+    ]
+
+
+def _billing() -> None:
+    plans = op.create_table(
+        "plans",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("per_request", sa.Text(), nullable=False),
+        sa.Column("per_row", sa.Text(), nullable=False),
+        sa.Column("per_compute_s", sa.Text(), nullable=False),
+        sa.Column("decimals", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_plans"),
+    )
+    op.bulk_insert(plans, [_DEFAULT_PLAN])
+    ledger = op.create_table(
+        "ledger",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("events", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_ledger"),
+    )
+    op.bulk_insert(ledger, [{"id": 1, "events": 0}])
+
+
+def _usage() -> None:
+    op.create_table(
+        "journals",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("node", sa.Text(), nullable=False),
+        sa.Column("next_seq", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_journals"),
+    )
+    op.create_table(
+        "journal_gaps",
+        sa.Column("journal", sa.Text(), nullable=False),
+        sa.Column("first_seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("end_seq", sa.BigInteger(), nullable=False),
+        sa.Column("noticed_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("journal", "first_seq", name="pk_journal_gaps"),
+    )
+    numbers = ("version", "rows", "request_bytes", "response_bytes", "queue_ns", "compute_ns", "wall_ns")
+    texts = ("project", "key_id", "model", "protocol", "operation", "request_id")
+    op.create_table(
+        "usage_events",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("journal", sa.Text(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("time_ns", sa.BigInteger(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("received_at", _TIME, nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in texts),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in numbers),
+        sa.PrimaryKeyConstraint("number", name="pk_usage_events"),
+        sa.UniqueConstraint("journal", "seq", name="uq_usage_events_journal_seq"),
+    )
+    op.create_index("usage_events_by_number", "usage_events", ["project", "number"])
+    op.create_index("usage_events_by_time", "usage_events", ["project", "time_ns"])
