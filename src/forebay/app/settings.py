@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 
 from forebay.core.errors import Malformed
 
-_PREFIX = "FOREBAY_"
+PREFIX = "FOREBAY_"
 _YES = ("1", "true", "yes", "on")
 _NO = ("0", "false", "no", "off")
 _MIB = 1 << 20
@@ -160,7 +160,7 @@ def check_environment(environ: Mapping[str, str]) -> None:
     """Raise `Malformed` for a FOREBAY_ variable that is no setting: a misspelt knob turns nothing."""
     known = [_variable(name) for name in _CATALOGUE]
     for name in sorted(environ):
-        if name.startswith(_PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known:
             near = get_close_matches(name, known, n=2, cutoff=0.85)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
             raise Malformed(f"{name} is no setting; {hint}")
@@ -199,7 +199,7 @@ def _written(value: object) -> str:
 
 
 def _variable(name: str) -> str:
-    return _PREFIX + name.upper()
+    return PREFIX + name.upper()
 
 
 def _range(bounds: Bounds) -> str:

@@ -1,0 +1,104 @@
+"""From settings to processes: what each room is handed, in one place."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import forebay
+from forebay.app.settings import PREFIX, Settings
+from forebay.app.supervisor import Plan, claimed_port
+from forebay.core.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from forebay.serving.node import NodeConfig
+
+ADMIN_KEY = "admin.key"
+NODE_KEY = "node.key"
+
+
+def plan_of(settings: Settings, *, with_hub: bool) -> Plan:
+    """The processes of *settings* on ports that are free now; raises `Conflict` when one is taken."""
+    port = claimed_port(settings.host, settings.port, "--port")
+    settings = replace(settings, port=port)
+    if with_hub:
+        hub_port = claimed_port(settings.host, settings.hub_port, "--hub-port")
+        settings = replace(settings, hub_port=hub_port, url="", key="")
+    parent = ("--parent", str(os.getpid()))
+    return Plan(
+        hub=own_command("hub", *parent) if with_hub else None,
+        nodes=tuple(own_command("node", *parent, "--worker", str(i)) for i in range(settings.workers)),
+        environ=environment_for(settings),
+        hub_url=settings.hub_url,
+        node_url=settings.node_url,
+        node_key=settings.home / NODE_KEY,
+        drain_s=settings.drain_s,
+        release=forebay.__version__,
+    )
+
+
+def own_command(*arguments: str) -> tuple[str, ...]:
+    """How to run the very Forebay that is running."""
+    return (sys.executable, "-m", "forebay", *arguments)
+
+
+def environment_for(settings: Settings) -> dict[str, str]:
+    """The environment of a child that runs under *settings*."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return others | settings.environment()
+
+
+def node_config(settings: Settings, worker: int = 0) -> NodeConfig:
+    """What the node process *worker* is told; raises `Unauthenticated` when it has no key."""
+    from forebay.serving.node import NodeConfig  # noqa: PLC0415 (a hub needs no node)
+
+    name = settings.node_name or _name_here(settings.port)
+    return NodeConfig(
+        folder=settings.home / "node",
+        hub_url=settings.hub_url,
+        key=settings.key or _node_key(settings),
+        name=name if settings.workers == 1 else f"{name}.{worker}",
+        host=settings.host,
+        port=settings.port,
+        public_url=settings.node_url,
+        worker=worker,
+        workers=settings.workers,
+        release=forebay.__version__,
+        max_body_bytes=settings.max_body_bytes,
+        max_header_bytes=settings.max_header_bytes,
+        header_wait_s=settings.header_wait_s,
+        body_wait_s=settings.body_wait_s,
+        idle_wait_s=settings.idle_wait_s,
+        request_wait_s=settings.request_wait_s,
+        drain_s=settings.drain_s,
+        batch_rows=settings.batch_rows,
+        batch_wait_s=settings.batch_wait_s,
+        queue_rows=settings.queue_rows,
+        connections=settings.connections,
+        journal_sync=settings.journal_sync,
+    )
+
+
+def _name_here(port: int) -> str:
+    """This machine's name and the port, as a name that the hub accepts.
+
+    >>> _name_here(8000).endswith("-8000")
+    True
+    """
+    machine = re.sub(r"[^a-z0-9.-]", "-", socket.gethostname().lower()).strip(".-") or "node"
+    return f"{machine[:50]}-{port}"
+
+
+def _node_key(settings: Settings) -> str:
+    file = settings.home / NODE_KEY
+    try:
+        return file.read_text("utf-8").strip()
+    except OSError as error:
+        raise Unauthenticated(
+            f"this node has no key ({file}: {error.strerror}); set FOREBAY_KEY to a key of the role node: "
+            "`forebay keys create --role node` on the hub's machine makes one"
+        ) from error
