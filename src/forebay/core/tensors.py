@@ -127,13 +127,14 @@ class Signature(msgspec.Struct, frozen=True):
         if len(inputs) != len(self.inputs):
             self._refuse_names(inputs)
         rows: int | None = None
+        batches = self.batches
         for spec in self.inputs:
             array = inputs.get(spec.name)
             if array is None:
                 self._refuse_names(inputs)
                 raise AssertionError("unreachable: the names differ")
             spec.check(array)
-            if not self.batches:
+            if not batches:
                 continue
             if rows is None:
                 rows = array.shape[0]

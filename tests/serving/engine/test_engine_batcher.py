@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forebay.core.errors import Full, TooLarge
-from forebay.serving.engine import Batcher, BatchLimits
+from forebay.serving.engine import Batcher, BatchLimits, Seat
 
 Moves = list[tuple[str, int, int]]
 moves = st.lists(
@@ -21,31 +21,32 @@ def test_each_seat_leaves_once_in_order_and_nobody_is_forgotten(
 ) -> None:
     batcher: Batcher[int] = Batcher(BatchLimits(batch_rows, 0.0, queue_rows))
     waiting: dict[int, tuple[int, int]] = {}
+    seats: list[Seat[int]] = []
     served: list[int] = []
-    number = 0
     for move, rows, shape in played:
         if move == "offer":
-            number += 1
             weight = max(rows, 1)
-            room = sum(max(r, 1) for r, _ in waiting.values()) + weight <= queue_rows
-            if not room:
+            if sum(max(r, 1) for r, _ in waiting.values()) + weight > queue_rows:
                 with pytest.raises((Full, TooLarge)):
-                    batcher.offer(number, rows, number, float(number), shape)
+                    batcher.offer(rows, rows, 0.0, shape)
             else:
-                batcher.offer(number, rows, number, float(number), shape)
-                waiting[number] = (rows, shape)
-        elif move == "withdraw":
-            there = rows in waiting
-            assert batcher.withdraw(rows) is there
-            waiting.pop(rows, None)
-        else:
+                seat = batcher.offer(rows, rows, 0.0, shape)
+                seats.append(seat)
+                waiting[seat.number] = (rows, shape)
+        elif move == "withdraw" and rows < len(seats):
+            seat = seats[-1 - rows]
+            assert batcher.withdraw(seat) is (seat.number in waiting)
+            waiting.pop(seat.number, None)
+        elif move == "take":
             _check_batch(batcher, waiting, served, batch_rows)
+        assert len(batcher) == len(waiting)
     while len(batcher):
         _check_batch(batcher, waiting, served, batch_rows)
     assert not waiting, "somebody was forgotten"
     assert len(served) == len(set(served)), "somebody was served twice"
-    assert batcher.waiting_rows == 0
+    assert batcher.rows == 0
     assert batcher.due_s() is None
+    assert not any(batcher.withdraw(seat) for seat in seats), "somebody left after being served"
 
 
 def _check_batch(
@@ -71,16 +72,16 @@ def _check_batch(
 
 def test_a_batch_waits_for_company_until_the_oldest_has_waited_enough() -> None:
     batcher: Batcher[str] = Batcher(BatchLimits(batch_rows=2, wait_s=0.5, queue_rows=4))
-    batcher.offer(1, 1, "first", 10.0)
+    batcher.offer(1, "first", 10.0)
     assert batcher.due_s() == 10.5
-    batcher.offer(2, 1, "second", 10.2)
+    batcher.offer(1, "second", 10.2)
     assert batcher.due_s() == 10.0, "a full batch leaves at once"
 
 
 def test_a_request_larger_than_a_batch_goes_alone() -> None:
     batcher: Batcher[str] = Batcher(BatchLimits(batch_rows=2, queue_rows=10))
-    batcher.offer(1, 7, "large", 0.0)
-    batcher.offer(2, 1, "small", 0.0)
+    batcher.offer(7, "large", 0.0)
+    batcher.offer(1, "small", 0.0)
     assert [seat.load for seat in batcher.take()] == ["large"]
     assert [seat.load for seat in batcher.take()] == ["small"]
 
@@ -88,10 +89,10 @@ def test_a_request_larger_than_a_batch_goes_alone() -> None:
 def test_a_request_that_can_never_fit_is_told_so_and_a_full_queue_says_when_to_come_back() -> None:
     batcher: Batcher[str] = Batcher(BatchLimits(batch_rows=2, queue_rows=4))
     with pytest.raises(TooLarge, match="5 rows in one request; this model takes 4"):
-        batcher.offer(1, 5, "huge", 0.0)
-    batcher.offer(2, 4, "all of it", 0.0)
+        batcher.offer(5, "huge", 0.0)
+    batcher.offer(4, "all of it", 0.0)
     with pytest.raises(Full) as told:
-        batcher.offer(3, 1, "one more", 0.0)
+        batcher.offer(1, "one more", 0.0)
     assert told.value.retry_after_s
 
 

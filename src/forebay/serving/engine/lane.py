@@ -9,7 +9,6 @@ more than it saves); a slow one on a thread, while the next batch fills.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import time
 from collections import deque
@@ -17,6 +16,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from forebay.core import Signature, Tensors
@@ -29,7 +29,7 @@ _INLINE_S = 0.0005
 _log = logging.getLogger("forebay.node")
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, gc=False, eq=False):
     """What became of a request: its outputs or an error, and where the time went."""
 
     outputs: Tensors
@@ -39,11 +39,15 @@ class Outcome(NamedTuple):
     compute_ns: int
 
 
-class _Load(NamedTuple):
+class _Load(msgspec.Struct, gc=False, eq=False):
     inputs: Tensors
     rows: int
     done: Callable[[Outcome], None]
     deadline_s: float
+
+
+Ticket = Seat[_Load]
+"""Holds a place in a lane's queue."""
 
 
 class Lane:
@@ -68,17 +72,16 @@ class Lane:
         self._executor = executor
         self._batcher: Batcher[_Load] = Batcher(limits)
         self._loop = asyncio.get_running_loop()
-        self._numbers = itertools.count()
         self._outputs = tuple(spec.name for spec in signature.outputs)
         self._batches = signature.batches
-        self._one_shape = all(-1 not in spec.shape[1:] for spec in signature.inputs)
-        self._cost_s = cost_s
+        self._one_shape = self._batches and all(-1 not in spec.shape[1:] for spec in signature.inputs)
+        self._only = signature.inputs[0] if self._batches and len(signature.inputs) == 1 else None
+        self._row_s = cost_s
         self._running = False
         self._alone: deque[Seat[_Load]] = deque()
         self._timer: asyncio.Handle | None = None
         self._closing = False
         self._idle = asyncio.Event()
-        self._idle.set()
 
     @property
     def waiting(self) -> int:
@@ -94,26 +97,25 @@ class Lane:
     def limits(self, limits: BatchLimits) -> None:
         self._batcher.limits = limits
 
-    def submit(self, inputs: Tensors, done: Callable[[Outcome], None], deadline_s: float = np.inf) -> int:
-        """Queue *inputs*; *done* hears the outcome on this loop. Returns the seat for `withdraw`.
+    def submit(self, inputs: Tensors, done: Callable[[Outcome], None], deadline_s: float = np.inf) -> Ticket:
+        """Queue *inputs*; *done* hears the outcome on this loop. Returns the ticket for `withdraw`.
 
         `deadline_s` is a moment on the monotonic clock. Raises `Malformed`, `Full`, `TooLarge`, `NotReady`.
         """
         if self._closing:
             raise NotReady("this version is leaving; try again", retry_after_s=1.0)
-        rows = self.signature.check(inputs)
-        number = next(self._numbers)
+        rows = self._rows_of(inputs)
+        shape = None if self._one_shape else self._shape_of(inputs)
         load = _Load(inputs, rows, done, deadline_s)
-        self._batcher.offer(number, rows, load, time.monotonic(), self._shape_of(number, inputs))
-        self._idle.clear()
-        if not self._running and self._timer is None:
+        seat = self._batcher.offer(rows, load, time.monotonic(), shape)
+        if self._timer is None and not self._running:
             # Not at once: everybody whose bytes arrived in this turn of the loop goes together.
             self._timer = self._loop.call_soon(self._pump)
-        return number
+        return seat
 
-    def withdraw(self, seat: int) -> None:
+    def withdraw(self, ticket: Ticket) -> None:
         """The caller has left; harmless once the seat has been taken."""
-        if self._batcher.withdraw(seat):
+        if self._batcher.withdraw(ticket):
             self.stats.left += 1
             self._settle()
 
@@ -125,15 +127,16 @@ class Lane:
             if not promise.done():
                 promise.set_result(outcome)
 
-        seat = self.submit(inputs, resolve, deadline_s)
+        ticket = self.submit(inputs, resolve, deadline_s)
         try:
             return await promise
         finally:
-            self.withdraw(seat)
+            self.withdraw(ticket)
 
     async def close(self, wait_s: float) -> None:
         """Take no more, answer those who wait for at most *wait_s*, then give the memory back."""
         self._closing = True
+        self._settle()
         try:
             await asyncio.wait_for(self._idle.wait(), wait_s)
         except TimeoutError:
@@ -142,11 +145,18 @@ class Lane:
             await self._idle.wait()
         self._backend.close()
 
-    def _shape_of(self, number: int, inputs: Tensors) -> Hashable:
+    def _rows_of(self, inputs: Tensors) -> int:
+        """What `Signature.check` says; one batching input, the common case, without its loop."""
+        spec = self._only
+        array = inputs.get(spec.name) if spec is not None and len(inputs) == 1 else None
+        if spec is None or array is None:
+            return self.signature.check(inputs)
+        spec.check(array)
+        return int(array.shape[0])
+
+    def _shape_of(self, inputs: Tensors) -> Hashable:
         if not self._batches:
-            return number  # a line of its own: nobody shares a call of a model that does not batch
-        if self._one_shape:
-            return None
+            return object()  # a line of its own: nobody shares a call of a model that does not batch
         return tuple(array.shape[1:] for array in inputs.values())
 
     def _pump(self) -> None:
@@ -182,7 +192,8 @@ class Lane:
 
     def _start(self, seats: list[Seat[_Load]]) -> None:
         started_s = time.monotonic()
-        if self._cost_s * len(seats) < _INLINE_S:
+        rows = sum(seat.load.rows for seat in seats)
+        if self._row_s * rows < _INLINE_S:
             self._finish(seats, started_s, self._compute(seats))
             return
         self._running = True
@@ -223,18 +234,19 @@ class Lane:
             self._fail(seats, Broken(f"the model did not answer {rows} rows with {rows} rows"), compute_ns)
             return
         self._count(len(seats), rows, compute_ns)
-        alone, first = len(seats) == 1, 0
+        alone, first, observe = len(seats) == 1, 0, self.stats.queue.observe
         for seat in seats:
             load = seat.load
-            own = outputs if alone else _slice(outputs, first, first + load.rows)
-            first += load.rows
+            end = first + load.rows
+            own = outputs if alone else {name: array[first:end] for name, array in outputs.items()}
+            first = end
             waited_s = started_s - seat.since_s
-            self.stats.queue.observe(waited_s)
+            observe(waited_s)
             load.done(Outcome(own, None, load.rows, int(waited_s * 1e9), compute_ns))
 
     def _count(self, requests: int, rows: int, compute_ns: int) -> None:
         compute_s = compute_ns / 1e9
-        self._cost_s += 0.1 * (compute_s / requests - self._cost_s)
+        self._row_s += 0.1 * (compute_s / max(rows, 1) - self._row_s)
         self.stats.batches += 1
         self.stats.answered += requests
         self.stats.rows += rows
@@ -253,7 +265,7 @@ class Lane:
         self._settle()
 
     def _settle(self) -> None:
-        if not self._busy and not self._running:
+        if self._closing and not self._busy and not self._running:
             self._idle.set()
 
     @property
@@ -271,7 +283,3 @@ def _joined(seats: list[Seat[_Load]]) -> Tensors:
     if len(seats) == 1:
         return first
     return {name: np.concatenate([seat.load.inputs[name] for seat in seats]) for name in first}
-
-
-def _slice(outputs: Tensors, first: int, end: int) -> Tensors:
-    return {name: array[first:end] for name, array in outputs.items()}
