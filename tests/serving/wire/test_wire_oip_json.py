@@ -69,6 +69,12 @@ def test_nan_and_infinity_tokens_are_numbers(datatype: str) -> None:
     assert np.array_equal(array, np.array([[np.nan, np.inf], [-np.inf, 1.5]]), equal_nan=True)
 
 
+@pytest.mark.parametrize("first", ["NaN", "Infinity", "-Infinity"])
+def test_any_of_the_tokens_may_come_first(first: str) -> None:
+    body = f'{{"inputs": [{{"name": "x", "datatype": "FP32", "shape": [2], "data": [{first}, 1.5]}}]}}'
+    assert oip.decode_request(body.encode(), None, "m", None).inputs["x"][1] == 1.5
+
+
 def test_whole_numbers_beyond_64_bits_are_fine_for_floats() -> None:
     assert decoded("FP64", [1], [10**20]).tolist() == [1e20]
 
@@ -167,7 +173,10 @@ def test_nested_data_may_leave_out_or_merge_dimensions() -> None:
         (b"[" * 100_000, "nested too deeply"),
         (b'{"inputs":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
         (b"[NaN," + b"[" * 100_000 + b"]" * 100_000 + b"]", "nested too deeply"),
-        (b'{"inputs": [1e999]}', "beyond the range of FP64"),
+        (b'{"inputs": [1e999]}', "the number 1e999 is beyond the range of FP64"),
+        (b'{"inputs": [-Infinity, 1e999]}', "the number 1e999 is beyond the range of FP64"),
+        (b'{"inputs": [-]}', "no JSON"),
+        (b'{"inputs": [01]}', "no JSON"),
         (b'{"inputs": [' + b"1" * 5000 + b"]}", "no JSON"),
         (b'{"id": "\\ud800", "inputs": []}', "no JSON"),
         (b'{"id": "\\ud800", "inputs": [NaN]}', "no JSON"),

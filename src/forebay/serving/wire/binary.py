@@ -64,7 +64,10 @@ def _strings_from(chunk: memoryview, count: int) -> Array:
 def bytes_from_array(array: Array) -> bytes:
     """The array as the extension writes it; raises `ValueError` for a string that is too long."""
     if array.dtype.kind in "OUS":
-        return b"".join(map(_with_length, array.ravel().tolist()))
+        try:
+            return b"".join(map(_with_length, array.ravel().tolist()))
+        except UnicodeEncodeError as error:
+            raise ValueError(f"has a string that cannot be written as UTF-8: {error.reason}") from None
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))
     return array.tobytes()

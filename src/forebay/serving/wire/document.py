@@ -7,6 +7,7 @@ gone. So a document is read inside one function, and only plain values may leave
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -49,11 +50,10 @@ def _read_slowly(body: bytes, error: Exception) -> Any:
     """NaN, Infinity and whole numbers beyond 64 bits are no JSON to simdjson, and daily bread to clients."""
     if str(error).startswith("DEPTH_ERROR"):
         raise Malformed(_TOO_DEEP) from error
-    if str(error).startswith("NUMBER_ERROR"):
-        raise Malformed("the JSON has a number that is misspelt or beyond the range of FP64") from error
+    number_refused = str(error).startswith("NUMBER_ERROR")  # -Infinity, or one that FP64 cannot hold
     try:
         text = body.decode()
-        document = json.loads(text)
+        document = json.loads(text, parse_float=_finite if number_refused else None)
         if "\\ud" in text or "\\uD" in text:  # half of a surrogate pair cannot be written as UTF-8 later
             json.dumps(document, ensure_ascii=False).encode()
     except RecursionError as deep:
@@ -61,6 +61,13 @@ def _read_slowly(body: bytes, error: Exception) -> Any:
     except ValueError as why:
         raise Malformed(f"the body is no JSON: {why}") from why
     return document
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"the number {digits[:40]} is beyond the range of FP64")
+    return number
 
 
 def plain(value: Any) -> Any:

@@ -31,7 +31,8 @@ def model_metadata(model: str, versions: Iterable[str], platform: str, signature
 def _described(spec: TensorSpec) -> dict[str, Any]:
     described: dict[str, Any] = {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}
     if spec.columns:
-        described["parameters"] = {"columns": ",".join(spec.columns)}
+        # A parameter is a string, a number or a boolean; so the names are JSON within a string.
+        described["parameters"] = {"columns": orjson.dumps(spec.columns).decode()}
     return described
 
 
