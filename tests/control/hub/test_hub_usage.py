@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from sqlalchemy import update
+from sqlalchemy.event import listen
 
 from forebay.control.access import Role
+from forebay.control.billing.tables import LedgerRow
+from forebay.control.store import Database
 from forebay.core import Shipment, UsageEvent
 from support.hub import RunningHub
 
@@ -120,6 +125,31 @@ def test_a_shipment_that_cannot_be_read_is_refused_and_nothing_is_kept(
     assert answer.status_code == 400
     assert answer.json()["type"] == "urn:forebay:problem:malformed"
     assert hub.services.ledger.count() == 0
+
+
+def be_impatient(database: Database) -> None:
+    """Wait for locks only a tenth of a second from now on."""
+
+    def prepare(connection: Any, _record: object, _proxy: object) -> None:
+        connection.execute("PRAGMA busy_timeout=100" if database.sqlite else "SET lock_timeout='100ms'")
+        connection.commit()
+
+    listen(database.engine, "checkout", prepare)
+
+
+def test_a_shipment_waits_for_a_locked_database_and_then_counts_once(
+    hub: RunningHub, node: httpx.Client
+) -> None:
+    database = hub.services.database
+    be_impatient(database)
+    with database.write() as session:
+        session.execute(update(LedgerRow).values(events=LedgerRow.events))  # somebody holds the lock
+        refused = ship(node, event())
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) >= 1
+        assert "try again" in refused.json()["detail"]
+    assert ship(node, event()).json() == {"next_seq": 1}
+    assert hub.services.ledger.count() == 1
 
 
 def test_only_nodes_ship(hub: RunningHub) -> None:

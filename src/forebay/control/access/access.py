@@ -184,7 +184,7 @@ class Access:
 
 def no_project(name: str) -> NotFound:
     """The one answer for a project that is not there and for one that is somebody else's."""
-    return NotFound(f"no project {name!r} for this key; GET /api/v1/projects lists those it may see")
+    return NotFound(f"no project {name[:80]!r} for this key; GET /api/v1/projects lists those it may see")
 
 
 def _live() -> Select[KeyRow]:
@@ -206,7 +206,7 @@ def _one(session: Session, project: str, key_id: str) -> KeyRow:
     _project(session, project)
     row = session.scalar(_live().where(KeyRow.project == project, KeyRow.id == key_id))
     if row is None:
-        raise NotFound(f"no key {key_id!r} in the project {project!r}; GET its keys lists them")
+        raise NotFound(f"no key {key_id[:80]!r} in the project {project!r}; GET its keys lists them")
     return row
 
 

@@ -80,7 +80,7 @@ class Nodes:
         with self._database.write() as session:
             row = session.get(NodeRow, name)
             if row is None:
-                raise NotFound(f"no node {name!r}; GET /api/v1/nodes lists them")
+                raise NotFound(f"no node {name[:80]!r}; GET /api/v1/nodes lists them")
             session.delete(row)
         self._sightings.forget(name)
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends
 from forebay.control.access import check_handing_on
 from forebay.control.hub.bodies.access import FreshKey, Keys, Me, NewKey, NewProject, Project, Projects
 from forebay.control.hub.guard import allowed, in_project
+from forebay.control.hub.problems import problems
 from forebay.control.hub.services import Caller, Hub
 from forebay.core import Permission, Principal
 
@@ -33,20 +34,23 @@ def list_projects(who: Caller, hub: Hub) -> Projects:
 
 
 @router.post(
-    "/projects", status_code=HTTPStatus.CREATED, dependencies=[Depends(allowed(Permission.PROJECTS))]
+    "/projects",
+    status_code=HTTPStatus.CREATED,
+    dependencies=[Depends(allowed(Permission.PROJECTS))],
+    responses=problems(409),
 )
 def create_project(body: NewProject, hub: Hub) -> Project:
     """Make a project."""
     return Project.model_validate(hub.access.create_project(body.name))
 
 
-@router.get("/projects/{project}/keys")
+@router.get("/projects/{project}/keys", responses=problems(404))
 def list_keys(project: str, _who: KeyKeeper, hub: Hub) -> Keys:
     """The keys that are good now, oldest first, without their secrets."""
     return Keys.model_validate({"items": hub.access.keys(project)})
 
 
-@router.post("/projects/{project}/keys", status_code=HTTPStatus.CREATED)
+@router.post("/projects/{project}/keys", status_code=HTTPStatus.CREATED, responses=problems(404))
 def create_key(project: str, body: NewKey, who: KeyKeeper, hub: Hub) -> FreshKey:
     """Make a key that may do no more than yours. Its secret is in this answer and nowhere else."""
     check_handing_on(who, body.role, body.models)
@@ -54,7 +58,7 @@ def create_key(project: str, body: NewKey, who: KeyKeeper, hub: Hub) -> FreshKey
     return FreshKey.of(record, secret)
 
 
-@router.delete("/projects/{project}/keys/{key}", status_code=HTTPStatus.NO_CONTENT)
+@router.delete("/projects/{project}/keys/{key}", status_code=HTTPStatus.NO_CONTENT, responses=problems(404))
 def revoke_key(project: str, key: str, who: KeyKeeper, hub: Hub) -> None:
     """Refuse a key from now on; the nodes hear of it at once."""
     record = hub.access.key(project, key)

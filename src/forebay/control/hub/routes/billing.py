@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from forebay.control.billing import Grouping
 from forebay.control.hub.bodies.billing import Gaps, Plans, Usage, UsageEvent, UsageEvents
 from forebay.control.hub.guard import allowed, in_project
+from forebay.control.hub.problems import problems
 from forebay.control.hub.services import Caller, Hub
 from forebay.core import Permission
 
@@ -24,7 +25,7 @@ def list_plans(_who: Caller, hub: Hub) -> Plans:
     return Plans.model_validate({"items": hub.ledger.plans()})
 
 
-@router.get("/projects/{project}/usage", dependencies=_READS_USAGE)
+@router.get("/projects/{project}/usage", dependencies=_READS_USAGE, responses=problems(404))
 def summarise_usage(
     project: str,
     hub: Hub,
@@ -38,7 +39,7 @@ def summarise_usage(
     return Usage.of(hub.ledger.summary(project, by, since, until))
 
 
-@router.get("/projects/{project}/usage/events", dependencies=_READS_USAGE)
+@router.get("/projects/{project}/usage/events", dependencies=_READS_USAGE, responses=problems(404))
 def list_usage_events(
     project: str,
     hub: Hub,

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends
 
 from forebay.control.hub.bodies.nodes import REPORT, Expected, Node, NodeList
 from forebay.control.hub.guard import allowed
+from forebay.control.hub.problems import problems
 from forebay.control.hub.raw import RawBody, body_of
 from forebay.control.hub.services import Hub
 from forebay.core import NodeReport, Permission, Principal, Shipment
@@ -43,6 +44,7 @@ def report(name: str, body: RawBody, hub: Hub) -> None:
 @router.post(
     "/nodes/{name}/usage",
     dependencies=_FROM_NODES,
+    responses=problems(413),
     openapi_extra=body_of(
         "application/x-msgpack",
         {"journal": "node-1-0-5f2a", "first_seq": 17, "events": []},
@@ -73,6 +75,7 @@ def list_nodes(who: Annotated[Principal, Depends(allowed(Permission.OBSERVE))], 
     "/nodes/{name}",
     status_code=HTTPStatus.NO_CONTENT,
     dependencies=[Depends(allowed(Permission.PROJECTS))],
+    responses=problems(404),
 )
 def remove_node(name: str, hub: Hub) -> None:
     """Forget a node that will not come back; one that does is listed again with its next report."""
