@@ -23,7 +23,7 @@ def stream(*events: str) -> Reply:
     return Reply(body="".join(f"data: {event}\n\n" for event in events).encode())
 
 
-STEP = '{"seq": %d, "kind": "progress", "time": "2026-11-21T00:00:00Z", "step": "step %d", "progress": 0.5}'
+STEP = '{"seq": %d, "kind": "progress", "time": "2026-11-21T00:00:00Z", "text": "step %d", "fraction": 0.5}'
 
 
 class Kept(NoProgress):

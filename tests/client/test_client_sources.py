@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from forebay.client import NoProgress
-from forebay.client.sources import artifact_of
+from forebay.client.sources import source_of
 from forebay.core import ArtifactInfo, Signature
 from forebay.core.errors import ForebayError, Malformed, Unsupported
 
 
 def publish(path: Path) -> Path:
-    with artifact_of(path, None, None, NoProgress()) as (folder, _):
-        return folder
+    with source_of(path, None, None, NoProgress()) as source:
+        return source.folder
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "model.joblib", "MODEL.PICKLE"])
@@ -47,7 +47,7 @@ def test_what_is_no_artifact_is_refused_before_the_upload(make: object, match: s
 
 
 def test_a_model_without_rows_to_prove_it_with_is_refused() -> None:
-    with pytest.raises(Malformed, match="pass sample="), artifact_of(object(), None, None, NoProgress()):
+    with pytest.raises(Malformed, match="pass sample="), source_of(object(), None, None, NoProgress()):
         pass
 
 

@@ -18,7 +18,7 @@ from forebay.client.places import Place, find_place
 from forebay.client.predictions import Predictions
 from forebay.client.progress import Progress, progress_for
 from forebay.client.publishing import Said, card_text, start_publish, train_request
-from forebay.client.results import Deployment, Items, Job, Me, Model, Node, Plan, Usage, Version
+from forebay.client.results import Alias, Deployment, Items, Job, Me, Model, Node, Plan, Usage, Version
 from forebay.client.rollout import Rollouts, WhichVersion, body_for, ref_of
 from forebay.client.rows import Rows, rows_of
 from forebay.client.shown import Listing
@@ -55,8 +55,13 @@ class Hub:
         self._rollouts = Rollouts(self._door, self.project)
         self._models = f"/api/v1/projects/{self.project}/models"
 
+    @property
+    def url(self) -> str:
+        """Where the hub answers."""
+        return self._place.url
+
     def __repr__(self) -> str:
-        return f"<Forebay hub at {self._place.url}, project {self.project}>"
+        return f"<Forebay hub at {self.url}, project {self.project}>"
 
     def __enter__(self) -> Self:
         return self
@@ -94,8 +99,8 @@ class Hub:
 
     def aliases(self, name: str) -> dict[str, int]:
         """The movable names of a model's versions."""
-        found = self._door.ask("GET", f"{self._models}/{name}/aliases", Items[dict[str, Any]])
-        return {entry["alias"]: entry["version"] for entry in found.items}
+        found = self._door.ask("GET", f"{self._models}/{name}/aliases", Items[Alias])
+        return {entry.name: entry.version for entry in found.items}
 
     def alias(self, name: str, alias: str, version: WhichVersion = None) -> int:
         """Let *alias* mean *version* from now on, and say which number that is."""
@@ -193,6 +198,7 @@ class Hub:
         batch_rows: int | None = None,
         batch_wait_s: float | None = None,
         queue_rows: int | None = None,
+        revision: int | None = None,
         wait: bool = True,
         timeout_s: float = 60.0,
         progress: bool | Progress | None = None,
@@ -200,11 +206,12 @@ class Hub:
         """Let *name* answer with a version (the latest if none is named), or with several by weight.
 
         Waits until every node has answered a prediction with it, unless `wait=False`.
-        `hub.deploy("digits", weights={1: 9, 2: 1})` sends a tenth of the requests to version 2.
+        `hub.deploy("digits", weights={1: 9, 2: 1})` sends a tenth of the requests to version 2. With the
+        *revision* of a deployment that you have seen, it is refused (`Conflict`) if somebody was faster.
         """
         ref = ref_of(name, version)
         limits = {"batch_rows": batch_rows, "wait_s": batch_wait_s, "queue_rows": queue_rows}
-        asked = self._rollouts.put(ref.model, body_for(ref, weights, limits))
+        asked = self._rollouts.put(ref.model, body_for(ref, weights, limits), revision)
         if not wait:
             return asked
         with progress_for(progress) as shown:

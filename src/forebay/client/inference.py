@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 import msgspec
+import numpy as np
 import orjson
 
 from forebay.client.door import Door
@@ -38,7 +39,7 @@ def sample_rows(request: bytes) -> Rows:
     inputs = msgspec.json.decode(request, type=dict[str, Any]).get("inputs") or []
     if not inputs:
         raise Malformed("the sample of this version holds no inputs")
-    columns = {entry["name"]: _by_row(entry["data"], int(entry["shape"][0])) for entry in inputs}
+    columns = {entry["name"]: _by_row(_short(entry), int(entry["shape"][0])) for entry in inputs}
     if len(columns) == 1:
         return Rows("rows", next(iter(columns.values())))
     names = list(columns)
@@ -61,8 +62,14 @@ def curl_for(url: str, secret: str, model: str, body: dict[str, Any]) -> str:
     return f'curl {url}/predict/{model} -H "Authorization: Bearer {secret}" -d {shlex.quote(sent)}'
 
 
-def _by_row(data: list[Any], rows: int) -> list[list[Any]]:
-    if data and isinstance(data[0], list):
-        return data
-    width = len(data) // max(rows, 1)
-    return [data[start : start + width] for start in range(0, len(data), width)] if width else []
+def _short(entry: dict[str, Any]) -> list[Any]:
+    """The data of a tensor; a float32 as people write it: 5.1, not 5.099999904632568."""
+    flat: list[Any] = np.asarray(entry["data"], dtype=object).ravel().tolist()
+    if entry["datatype"] != "FP32":
+        return flat
+    return [float(str(np.float32(value))) if isinstance(value, float) else value for value in flat]
+
+
+def _by_row(flat: list[Any], rows: int) -> list[list[Any]]:
+    width = len(flat) // max(rows, 1)
+    return [flat[start : start + width] for start in range(0, len(flat), width)] if width else []

@@ -42,7 +42,10 @@ class StillRunning(KeyboardInterrupt):
 
 
 class JobEvent(msgspec.Struct, frozen=True):
-    """One thing that a job said: `kind` is progress, log, state or metric; the rest is in `data`."""
+    """One thing that a job said: `kind` is progress, log, metric or state; all of it is in `data`.
+
+    A progress has `step`, `fraction` (of that step, 0 to 1) and `text`.
+    """
 
     seq: int
     kind: str
@@ -119,9 +122,9 @@ class JobsOf:
 
 def show(event: JobEvent, progress: Progress = NoProgress()) -> None:  # noqa: B008 - it has no state
     """Tell *progress* what *event* says."""
-    if text := event.data.get("text") or event.data.get("step"):
+    if text := event.data.get("text"):
         progress.step(str(text))
-    if isinstance(fraction := event.data.get("progress"), int | float):
+    if isinstance(fraction := event.data.get("fraction"), int | float):
         progress.at(float(fraction))
 
 

@@ -13,7 +13,7 @@ from forebay.client.datasets import table_of
 from forebay.client.door import Door
 from forebay.client.progress import Progress
 from forebay.client.results import Job
-from forebay.client.sources import artifact_of
+from forebay.client.sources import source_of
 from forebay.core import INFO_NAME, ArtifactInfo, checked_name
 
 
@@ -37,10 +37,11 @@ def start_publish(
 ) -> Job:
     """Upload *model* as an artifact and start the job that checks and registers it."""
     checked_name(name)
-    with artifact_of(model, sample, columns, progress) as (folder, measured):
-        manifest = upload_folder(door, project, folder, progress)
-        info = ArtifactInfo.decode((folder / INFO_NAME).read_bytes())
-    evidence = [*measured, *map(dict, said.evidence)]
+    with source_of(model, sample, columns, progress) as source:
+        manifest = upload_folder(door, project, source.folder, progress)
+        info = ArtifactInfo.decode((source.folder / INFO_NAME).read_bytes())
+    evidence = [*source.evidence, *map(dict, said.evidence)]
+    card = source.card if said.card is None else said.card
     body = {
         "manifest": {
             "files": [
@@ -48,8 +49,8 @@ def start_publish(
                 for entry in manifest.files
             ]
         },
-        "card": card_for(name, info, evidence) if said.card is None else said.card,
-        "lineage": {**_origin(evidence), **(said.lineage or {})},
+        "card": card_for(name, info, evidence) if card is None else card,
+        "lineage": {**(source.lineage or _origin(evidence)), **(said.lineage or {})},
         "evidence": evidence,
     }
     progress.step("the hub checks it: loads it, runs its sample, compares its signature")

@@ -26,6 +26,7 @@ class Me(Shown, frozen=True):
     key_id: str
     project: str
     permissions: list[str]
+    models: list[str] | None = None
     inference_url: str | None = None
 
 
@@ -39,6 +40,7 @@ class Version(Shown, frozen=True):
     size_bytes: int
     signature: Signature
     task: str = ""
+    backend: str = ""
     state: str = "active"
     card: str = ""
     aliases: list[str] = msgspec.field(default_factory=list)
@@ -46,9 +48,30 @@ class Version(Shown, frozen=True):
     evidence: list[dict[str, Any]] = msgspec.field(default_factory=list)
     files: list[FileEntry] = msgspec.field(default_factory=list)
     created_at: datetime | None = None
+    retired_at: datetime | None = None
 
     def __str__(self) -> str:
         return f"{self.model}:{self.version}"
+
+
+class Alias(Shown, frozen=True):
+    """A movable name, and the version that it names now."""
+
+    name: str
+    version: int
+    updated_at: datetime | None = None
+
+
+class Model(Shown, frozen=True):
+    """A name in a project; `latest` is its newest version that is not retired."""
+
+    name: str
+    project: str = ""
+    latest: int | None = None
+    versions: int = 0
+    task: str = ""
+    aliases: list[Alias] = msgspec.field(default_factory=list)
+    created_at: datetime | None = None
 
 
 class Key(Shown, frozen=True):
@@ -60,7 +83,6 @@ class Key(Shown, frozen=True):
     project: str = ""
     models: list[str] | None = None
     created_at: datetime | None = None
-    revoked_at: datetime | None = None
 
 
 class NewKey(Key, frozen=True, kw_only=True):
@@ -87,6 +109,7 @@ class Target(Shown, frozen=True):
 
     version: int
     weight: int = 1
+    alias: str | None = None
 
 
 class NodeVersion(Shown, frozen=True):
@@ -100,7 +123,7 @@ class NodeVersion(Shown, frozen=True):
 
 
 class NodeShare(Shown, frozen=True):
-    """What one node has of one deployment."""
+    """What one node has of one deployment: `state` is the least of its versions', or `behind`."""
 
     node: str
     state: str
@@ -119,6 +142,7 @@ class Deployment(Shown, frozen=True):
     ready: bool = False
     nodes: list[NodeShare] = msgspec.field(default_factory=list)
     created_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
 class Job(Shown, frozen=True):
@@ -144,7 +168,11 @@ class Job(Shown, frozen=True):
 
 
 class Node(Shown, frozen=True):
-    """One node, as it last reported itself."""
+    """One node, as it last reported itself; alive if that was within the last ten seconds.
+
+    `behind` counts the changes that it has not heard of, `journal_behind` the usage events that it
+    has still to ship, `clock_ahead_s` is how far its clock was ahead of the hub's.
+    """
 
     name: str
     url: str = ""
@@ -152,13 +180,16 @@ class Node(Shown, frozen=True):
     alive: bool = False
     ready: bool = False
     snapshot: int = 0
+    behind: int = 0
     journal_behind: int = 0
     versions: list[NodeVersion] = msgspec.field(default_factory=list)
-    seen_at: datetime | None = None
+    heard_at: datetime | None = None
+    silent_s: float = 0.0
+    clock_ahead_s: float | None = None
 
 
 class UsageRow(Shown, frozen=True):
-    """What was used by one group, and its cost."""
+    """What was used by one group (a model, a key's id, `model:version`, or a day), and its exact cost."""
 
     group: str = ""
     requests: int = 0
@@ -169,33 +200,19 @@ class UsageRow(Shown, frozen=True):
     cost: Decimal = Decimal(0)
 
 
+class UsageTotal(UsageRow, frozen=True):
+    """All of it; `amount` is the cost rounded as the plan says."""
+
+    amount: Decimal = Decimal(0)
+
+
 class Usage(Shown, frozen=True):
-    """A summary of the ledger under a plan."""
+    """A summary of the ledger under a plan; the items' costs add up to the total's exactly."""
 
     items: list[UsageRow]
-    total: UsageRow
+    total: UsageTotal
     currency: str = ""
     plan: str = ""
-
-
-class Alias(Shown, frozen=True):
-    """A movable name, and the version that it names now."""
-
-    name: str
-    version: int
-    updated_at: datetime | None = None
-
-
-class Model(Shown, frozen=True):
-    """A name in a project; `latest` is its newest version that is not retired."""
-
-    name: str
-    project: str = ""
-    latest: int | None = None
-    versions: int = 0
-    task: str = ""
-    aliases: list[Alias] = msgspec.field(default_factory=list)
-    created_at: datetime | None = None
 
 
 class Plan(Shown, frozen=True):
@@ -206,3 +223,4 @@ class Plan(Shown, frozen=True):
     per_request: Decimal = Decimal(0)
     per_row: Decimal = Decimal(0)
     per_compute_s: Decimal = Decimal(0)
+    decimals: int = 2

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from forebay.client.door import Door
+from forebay.client.door import AT_ONCE, Door
 from forebay.client.progress import Progress
 from forebay.client.results import Deployment, Items, NodeVersion, Version
 from forebay.client.shown import Listing
@@ -32,9 +32,13 @@ class Rollouts:
         """One deployment, and how far each node is with it; raises `NotFound`."""
         return self._door.ask("GET", f"{self._address}/{model}", Deployment)
 
-    def put(self, model: str, body: dict[str, Any]) -> Deployment:
+    def put(self, model: str, body: dict[str, Any], revision: int | None) -> Deployment:
         """Ask for it; the nodes hear of it at once and follow as fast as they load."""
-        return self._door.ask("PUT", f"{self._address}/{model}", Deployment, json=body)
+        address = f"{self._address}/{model}"
+        if revision is None:
+            return self._door.ask("PUT", address, Deployment, json=body)
+        numbered = body | {"revision": revision}  # a second try of this one would refuse itself
+        return self._door.ask("PUT", address, Deployment, json=numbered, patience=AT_ONCE)
 
     def delete(self, model: str) -> None:
         """Answer nothing under this name any more."""

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from forebay.client.progress import Progress
 from forebay.core import INFO_NAME, ArtifactInfo
 from forebay.core.errors import Malformed, Unsupported
 
 _PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill"})
+_KNOWN = ("card", "lineage", "evidence")
+
+
+class Source(NamedTuple):
+    """An artifact folder, and what is known about its model."""
+
+    folder: Path
+    card: str | None = None
+    lineage: Mapping[str, Any] = MappingProxyType({})
+    evidence: tuple[dict[str, Any], ...] = ()
 
 
 @contextmanager
-def artifact_of(
+def source_of(
     model: object, sample: Any, columns: Sequence[str] | None, progress: Progress
-) -> Iterator[tuple[Path, tuple[dict[str, Any], ...]]]:
-    """The artifact folder of *model*, and what its conversion measured.
+) -> Iterator[Source]:
+    """*model* as an artifact folder that can be uploaded.
 
     *model* is a fitted scikit-learn estimator, what `forebay.convert` or `forebay.train` returned,
     or the path of an artifact folder. Raises `Malformed` and `Unsupported` with the line to type.
     """
     if isinstance(model, str | Path):
-        yield checked_folder(Path(model)), ()
+        yield Source(checked_folder(Path(model)))
         return
     if not hasattr(model, "save"):
         progress.step(f"converting {type(model).__name__} and proving that it answers the same")
@@ -34,7 +45,8 @@ def artifact_of(
         raise Malformed("this model is converted already; leave sample and columns out")
     with TemporaryDirectory(prefix="forebay-") as folder:
         model.save(folder)  # type: ignore[attr-defined]  # seen above
-        yield Path(folder), tuple(getattr(model, "evidence", ()))
+        known = {name: getattr(model, name) for name in _KNOWN if hasattr(model, name)}
+        yield Source(Path(folder), **known)
 
 
 def checked_folder(path: Path) -> Path:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import click
+from click.exceptions import NoSuchCommand
 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Run it": {
@@ -72,6 +73,15 @@ class LazyGroup(click.Group):
                 found: click.Command = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
                 return found
         return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it; a misspelt name is answered with the nearest that there are."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand:
+            raise NoSuchCommand(args[0], possibilities=self.list_commands(ctx), ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's signature)
         """What there is, by what it is for; from the table, without loading anything."""

@@ -14,6 +14,27 @@ from forebay.client.shown import bytes_text
 _PERIODS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
+class Moment(click.ParamType[datetime]):
+    """A point in time: ISO 8601 (UTC unless it says otherwise), or so long ago.
+
+    >>> Moment().convert("2026-11-21", None, None)
+    datetime.datetime(2026, 11, 21, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+
+    name = "moment"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read a date, a time, or `7d`, `12h`, `30m`."""
+        text = str(value)
+        if text[:-1].isdigit() and text[-1] in _PERIODS:
+            return datetime.now(UTC) - timedelta(**{_PERIODS[text[-1]]: int(text[:-1])})
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is no time; write 2026-11-21, 2026-11-21T12:00, 7d or 12h", param, ctx)
+        return found.replace(tzinfo=found.tzinfo or UTC)
+
+
 @click.group(cls=Plural)
 def projects() -> None:
     """List projects, or create one."""
@@ -95,12 +116,17 @@ def revoke_key(talk: Talk, key_id: str) -> None:
     show_default=True,
     help="What to add up.",
 )
-@click.option("--since", metavar="WHEN", help="From: a date, a time, or how long ago, as in 7d or 12h.")
-@click.option("--until", metavar="WHEN", help="Until: as --since.")
+@click.option(
+    "--since", type=Moment(), metavar="WHEN", help="From: a date, a time, or how long ago, as in 7d or 12h."
+)
+@click.option("--until", type=Moment(), metavar="WHEN", help="Until: as --since.")
 @talking
-def usage(talk: Talk, by: str, since: str | None, until: str | None) -> None:
-    """What was used, and what it costs under the plan."""
-    found = talk.hub.usage(by, since=moment(since), until=moment(until))
+def usage(talk: Talk, by: str, since: datetime | None, until: datetime | None) -> None:
+    """What was used, and what it costs under the plan.
+
+    Costs are shown to six places; --json has them exactly.
+    """
+    found = talk.hub.usage(by, since=since, until=until)
     talk.answer(found, lambda: _show_usage(found, by))
 
 
@@ -114,26 +140,7 @@ def _show_usage(found: Usage, by: str) -> None:
 
 def _usage_row(row: UsageRow, group: str | None = None) -> list[object]:
     sizes = (bytes_text(row.request_bytes), bytes_text(row.response_bytes))
-    return [group or row.group, row.requests, row.rows, *sizes, f"{row.compute_s:.3f}", f"{row.cost:f}"]
-
-
-def moment(text: str | None) -> datetime | None:
-    """A point in time: ISO 8601 (UTC unless it says otherwise), or so long ago.
-
-    >>> moment("2026-11-21")
-    datetime.datetime(2026, 11, 21, 0, 0, tzinfo=datetime.timezone.utc)
-    """
-    if text is None:
-        return None
-    if text[:-1].isdigit() and text[-1] in _PERIODS:
-        return datetime.now(UTC) - timedelta(**{_PERIODS[text[-1]]: int(text[:-1])})
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{text!r} is no time; write 2026-11-21, 2026-11-21T12:00, 7d or 12h"
-        ) from error
-    return found.replace(tzinfo=found.tzinfo or UTC)
+    return [group or row.group, row.requests, row.rows, *sizes, f"{row.compute_s:.4g}", f"{row.cost:.6f}"]
 
 
 @click.command()

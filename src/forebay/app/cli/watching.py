@@ -109,10 +109,10 @@ def nodes(talk: Talk) -> None:
             "ready" if node.ready and node.alive else "alive" if node.alive else "away",
             [f"{v.model}:{v.version} {v.state}" for v in node.versions],
             node.journal_behind,
-            node.seen_at,
+            node.heard_at,
         ]
         for node in found
     ]
-    names = ("Node", "Address", "State", "Versions", "Not shipped", "Seen")
+    names = ("Node", "Address", "State", "Versions", "Not shipped", "Heard")
     hint = "No node was heard of; `forebay up` or `forebay node` starts one."
     talk.answer(found, lambda: paper.table(names, rows, empty=hint))
