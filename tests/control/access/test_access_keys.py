@@ -104,7 +104,7 @@ def test_the_nodes_are_told_of_every_key_that_is_of_use_to_them(database: Databa
     assert [grant.key_id for grant in grants] == sorted(record.id for record in made)
     by_id = {grant.key_id: grant for grant in grants}
     for record in made:
-        assert by_id[record.id].permissions == PERMISSIONS[record.role]
+        assert by_id[record.id].permissions == permissions_of(record.role)
         assert by_id[record.id].models == frozenset({"digits"})
 
 
@@ -114,6 +114,7 @@ def test_a_role_of_a_later_release_may_do_nothing(database: Database, access: Ac
         session.scalars(select(KeyRow)).one().role = "emperor"
     assert access.identify(f"Bearer {secret}").permissions == frozenset()
     assert permissions_of("emperor") == frozenset()
+    assert [record.role for record in access.keys("default")] == ["emperor"]
 
 
 def test_only_administrators_act_in_every_project() -> None:

@@ -47,7 +47,7 @@ class KeyRecord:
 
     id: str
     name: str
-    role: Role
+    role: str
     project: str
     models: tuple[str, ...] | None
     created_at: datetime
@@ -235,7 +235,7 @@ def _row(key: Key, project: str, role: Role, name: str, models: list[str] | None
 
 def _record(row: KeyRow) -> KeyRecord:
     models = None if row.models is None else tuple(row.models)
-    return KeyRecord(row.id, row.name, Role(row.role), row.project, models, row.created_at)
+    return KeyRecord(row.id, row.name, row.role, row.project, models, row.created_at)
 
 
 def _grant(row: KeyRow) -> KeyGrant:

@@ -98,7 +98,7 @@ class Key(Told):
 
     id: str
     name: str
-    role: Role
+    role: str
     project: str
     models: list[str] | None
     created_at: datetime
