@@ -72,9 +72,9 @@ class NodeAndHub(RuleBasedStateMachine):
         if newest is not None:
             with newest.open("ab") as file:
                 file.write(torn)
-        for file in (self.journal._lock, self.journal._writer._file):
-            if file >= 0:
-                os.close(file)
+        for handle in (self.journal._lock, self.journal._writer._file):
+            if handle >= 0:
+                os.close(handle)
         self.journal = self.opened()
 
     @invariant()
