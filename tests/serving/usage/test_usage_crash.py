@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forebay.core import UsageEvent
-from forebay.core.errors import StorageFull
+from forebay.core.errors import Broken, StorageFull
 from forebay.serving.usage import FileJournal
-from forebay.serving.usage.frames import HEADER_BYTES, Header, encode_header
+from forebay.serving.usage.frames import HEADER_BYTES, Header, encode_frame, encode_header
 
 _BATCHES = [[0, 1], [2], [3, 4, 5], [6]]
 
@@ -171,6 +171,96 @@ def test_no_rubbish_in_a_file_stops_the_node_or_invents_an_event(
     journal.close()
 
 
+def becomes(journal: FileJournal, device: str, flags: int) -> None:
+    """From now on the file that the journal has open is *device*."""
+    handle = os.open(device, flags)
+    os.dup2(handle, journal._writer._file)
+    os.close(handle)
+
+
+def test_a_full_device_that_cannot_even_be_cut_back_costs_only_its_own_request(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = FileJournal(tmp_path)
+    journal.append([event(0)])
+    becomes(journal, "/dev/full", os.O_WRONLY)
+    with caplog.at_level(logging.WARNING), pytest.raises(StorageFull, match="make room"):
+        journal.append([event(1)])
+    assert "cannot be cut back" in caplog.text
+    journal.append([event(2)])
+    assert [(seq, number) for _, seq, number in ship_all(journal)] == [(0, 0), (1, 2)]
+    assert not journal.damages
+
+
+def test_a_disk_that_fails_is_our_fault_and_a_new_file_is_tried(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path)
+    journal.append([event(0)])
+    becomes(journal, "/dev/null", os.O_RDONLY)
+    with pytest.raises(Broken, match="check the node's disk"):
+        journal.append([event(1)])
+    journal.append([event(2)])
+    assert [(seq, number) for _, seq, number in ship_all(journal)] == [(0, 0), (1, 2)]
+
+
+def test_an_event_of_a_failed_write_is_not_billed_if_its_number_was_given_again(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path)
+    journal.append([event(0)])
+    (path,) = tmp_path.glob("*.journal")
+    data = path.read_bytes()
+    journal._writer._doubtful = True  # a write came through in full, but was answered with an error
+    journal.append([event(2)])
+    path.write_bytes(data + encode_frame(1, [event(1)]))
+    journal.close()
+    again = FileJournal(tmp_path)
+    assert again.behind == 2
+    assert [(seq, number) for _, seq, number in ship_all(again)] == [(0, 0), (1, 2)]
+
+
+def test_a_file_that_cannot_be_read_stops_the_shipping_with_a_sentence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = FileJournal(tmp_path)
+    journal.append([event(0)])
+    (path,) = tmp_path.glob("*.journal")
+    moved = path.rename(tmp_path / "elsewhere")
+    path.mkdir()
+    with pytest.raises(Broken, match="cannot be read"):
+        journal.read()
+    path.rmdir()
+    moved.rename(path)
+    assert len(ship_all(journal)) == 1
+    path.unlink()
+    path.mkdir()
+    with caplog.at_level(logging.WARNING):
+        journal.close()
+    assert "cannot be removed" in caplog.text
+
+
+def test_a_file_that_ends_too_early_at_a_clean_place_is_found(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path, segment_bytes=200)
+    for number in range(20):
+        journal.append([event(number)])
+    first = min(tmp_path.glob("*.journal"))
+    length = len(encode_frame(0, [event(0)]))
+    os.truncate(first, HEADER_BYTES + length)
+    seqs = [seq for _, seq, _ in ship_all(journal)]
+    assert seqs[:2] == [0, journal.damages[0].lost + 1 if journal.damages[0].lost else 0]
+    assert journal.behind == 0
+
+
+def test_a_frame_of_another_release_is_damage_and_not_a_crash(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path)
+    journal.append([event(0)])
+    (path,) = tmp_path.glob("*.journal")
+    strange: list[Any] = [{"shape": "unknown"}]
+    with path.open("ab") as file:
+        file.write(encode_frame(1, strange))
+    os.close(journal._lock)
+    again = FileJournal(tmp_path)
+    assert len(ship_all(again)) == 1
+    assert len(again.damages) == 1
+
+
 _APPENDER = """
 import sys
 from pathlib import Path
@@ -273,7 +363,6 @@ for number in range(500):
 
 
 def test_a_file_that_may_not_grow_is_cut_back_and_a_new_one_begun(tmp_path: Path) -> None:
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
     run = subprocess.run(
         [sys.executable, "-c", _LIMITED, str(tmp_path)], capture_output=True, text=True, check=True
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+from collections import OrderedDict, UserList
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -338,6 +339,8 @@ class NAType:
         np.array([(1, 2, np.nan)], dtype=[("length", "f4"), ("width", "i4"), ("height", "f8")]),
         np.array([[9, 1, 9, 2, 9, np.nan]])[:, 1::2],
         [[np.float32(1), np.int8(2), None]],
+        [MappingProxyType({"length": 1, "width": 2, "height": None})],
+        [UserList([1, 2, None])],
         Frame(),
         PolarsFrame(),
     ],
@@ -345,6 +348,11 @@ class NAType:
 def test_a_table_in_any_form_becomes_a_request(data: Any) -> None:
     x = decode(rows.encode_request(data), MATRIX)["x"]
     assert np.array_equal(x, np.array([[1, 2, np.nan]], np.float32), equal_nan=True)
+
+
+def test_arrays_in_pieces_and_of_the_other_byte_order_are_written_too() -> None:
+    pieces = [[np.array([9, 1, 9, 2], ">f8")[1::2], np.array([3, 4])]]
+    assert rows.encode_request(pieces) == b'{"rows":[[[1.0,2.0],[3,4]]]}'
 
 
 def test_texts_become_a_request() -> None:

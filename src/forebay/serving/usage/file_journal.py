@@ -20,7 +20,7 @@ from forebay.serving.usage.reader import Reader
 from forebay.serving.usage.segments import Damage, find_segments, next_index
 from forebay.serving.usage.writer import Writer
 
-_SEGMENT_BYTES = 4 << 20
+_SEGMENT_BYTES = 1 << 20
 
 
 class FileJournal:

@@ -54,7 +54,10 @@ class Writer:
     def close(self) -> None:
         """The last file is as it will stay."""
         if self._segment is not None:
-            os.close(self._file)
+            try:
+                os.close(self._file)
+            except OSError as error:  # every event in it was written before; the disk may have more to say
+                _log.warning("%s was closed with an error: %s", self._segment.path, error)
             self._segment.closed = True
             self._segment = None
 
