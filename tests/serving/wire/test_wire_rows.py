@@ -376,3 +376,14 @@ def test_errors_have_a_code_and_a_message() -> None:
     assert rows.decode_error(b"<html>") is None
     with pytest.raises(Malformed, match="no answer of a model"):
         rows.decode_answer(b"<html>")
+
+
+def test_a_node_that_has_seen_many_models_still_reads_each_by_its_own_signature() -> None:
+    for number in range(1100):
+        signature = Signature(
+            (TensorSpec(f"x{number}", FP32, (-1, 1)),), (TensorSpec(f"y{number}", FP32, (-1, 1)),)
+        )
+        inputs = decode([[number]], signature)
+        assert inputs[f"x{number}"].tolist() == [[number]]
+        body = rows.encode_answer(Answer("m", "1", {f"y{number}": inputs[f"x{number}"]}), signature)
+        assert json.loads(body)["rows"] == [{f"y{number}": number}]
