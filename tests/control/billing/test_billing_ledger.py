@@ -193,7 +193,9 @@ def test_a_shipment_that_fails_leaves_nothing_and_can_be_sent_again(
 
 
 def test_two_thousand_events_are_taken_over_in_a_wink(ledger: Ledger) -> None:
-    shipment = Shipment("j", 0, (event(),) * 2_000)
-    began = time.perf_counter()
-    ledger.ingest("n", shipment)
-    assert time.perf_counter() - began < 0.6  # 0.04 s when nothing else runs here
+    took_s = []
+    for journal in ("a", "b", "c"):  # the best of three, because other tests run beside this one
+        began_s = time.perf_counter()
+        ledger.ingest("n", Shipment(journal, 0, (event(),) * 2_000))
+        took_s.append(time.perf_counter() - began_s)
+    assert min(took_s) < 0.3
