@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -13,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from forebay.control.access import Role
+from forebay.control.hub.application import SERVED_WITH, begin_stop
 from forebay.control.hub.services import Services
 
 _START_WAIT_S = 10.0
@@ -41,11 +43,20 @@ class RunningHub(ExitStack):
         return self.client(self.services.access.create_key(project, role, "", models)[1])
 
 
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        begin_stop(self.app)
+        await super().shutdown(sockets)
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(uvicorn.Config(app, port=0, timeout_graceful_shutdown=2, **SERVED_WITH))
+        self.app = app
+
+
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     """The address at which *app* answers while the block runs."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
+    server = _Server(app)
     thread = threading.Thread(target=server.run, name="hub")
     thread.start()
     try:

@@ -19,6 +19,9 @@ from support.hub import RunningHub, served
 
 
 class NoJobs:
+    def list(self, _project: str) -> list[Any]:
+        return []
+
     def counts(self) -> dict[str, float]:
         return {"running": 2, "queued": 0}
 
@@ -49,3 +52,13 @@ def hub(services: Services) -> Iterator[RunningHub]:
 @pytest.fixture
 def admin(hub: RunningHub) -> httpx.Client:
     return hub.holder(Role.ADMIN)
+
+
+@pytest.fixture
+def developer(hub: RunningHub) -> httpx.Client:
+    return hub.holder(Role.DEVELOPER)
+
+
+@pytest.fixture
+def node(hub: RunningHub) -> httpx.Client:
+    return hub.holder(Role.NODE)

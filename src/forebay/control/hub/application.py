@@ -20,6 +20,15 @@ from forebay.control.hub.routes import ROUTERS
 from forebay.control.hub.services import HubLimits, Services
 from forebay.control.monitor import HubMetrics
 
+SERVED_WITH: dict[str, Any] = {
+    "http": "h11",  # the one that limits the size of a request's head
+    "h11_max_incomplete_event_size": 64 << 10,
+    "lifespan": "on",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+}
+"""How uvicorn is to serve the application, whoever starts it."""
 _UPLOADS = 32  # at once; each holds a thread of its own, so that the others stay free
 _DESCRIPTION = (
     "Projects, models, versions, aliases, deployments, keys, jobs, nodes and usage of one Forebay. "

@@ -75,13 +75,9 @@ class _Passage:
             return await self._receive()  # which now waits for the caller to leave
         if self._declared_bytes > self.body_bytes:
             raise _told(self._too_large())
-        try:
-            async with asyncio.timeout(_PAUSE_S):
-                message = await self._receive()
-        except TimeoutError:
-            raise _told(
-                Slow(f"nothing more of the body has arrived for {_PAUSE_S:.0f} s; send it again")
-            ) from None
+        message = await self._next()
+        if message is None:
+            raise _told(Slow(f"nothing more of the body has arrived for {_PAUSE_S:g} s; send it again"))
         self._arrived_bytes += len(message.get("body", b""))
         self._arrived = not message.get("more_body", False)
         if self._arrived_bytes > self.body_bytes:
@@ -101,6 +97,14 @@ class _Passage:
         _log.info(
             "%s %s %s %.1f ms key %s id %s", self._scope["method"], path, self.status, took_ms, who, self._id
         )
+
+    async def _next(self) -> Message | None:
+        """The next part of the body; None if it does not come."""
+        try:
+            async with asyncio.timeout(_PAUSE_S):
+                return await self._receive()
+        except TimeoutError:
+            return None
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"a body here may have at most {self.body_bytes:,} bytes")
