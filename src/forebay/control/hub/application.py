@@ -15,7 +15,7 @@ from forebay.control.deploy import Watch
 from forebay.control.hub.border import Border
 from forebay.control.hub.collecting import collect_now_and_then
 from forebay.control.hub.measure import Measured
-from forebay.control.hub.problems import Problem, common_problems, install_problems
+from forebay.control.hub.problems import Problem, add_common_problems, install_problems
 from forebay.control.hub.routes import ROUTERS
 from forebay.control.hub.services import HubLimits, Services
 from forebay.control.monitor import HubMetrics
@@ -37,12 +37,15 @@ _DESCRIPTION = (
 
 
 class HubApi(FastAPI):
-    """FastAPI, with the schema of a problem, which no route names as its model, in the document."""
+    """FastAPI, with an OpenAPI document that tells of the problems which no route has to name."""
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document; made when somebody first asks for it."""
         document = super().openapi()
         document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                add_common_problems(path, operation)
         return document
 
 
@@ -60,7 +63,6 @@ def application(
         docs_url="/docs",
         redoc_url=None,
         lifespan=_lifespan,
-        responses=common_problems(),
         generate_unique_id_function=_operation_id,
     )
     app.state.services = services

@@ -45,13 +45,20 @@ class Problem(BaseModel):
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For a route's `responses=`: the problems it may answer with, beside those of every route."""
+    """For a route's `responses=`: what it may answer with beside `add_common_problems`."""
     return {status: _documented(_TITLES[status]) for status in statuses}
 
 
-def common_problems() -> dict[int | str, dict[str, Any]]:
-    """The problems of every route, for the application's `responses=`."""
-    return {"default": _documented("Any other problem")} | problems(400, 401, 403, 503)
+def add_common_problems(path: str, operation: dict[str, Any]) -> None:
+    """Put into one operation of an OpenAPI document the problems that it shares with others of its kind."""
+    statuses = [400, 401, 403, 503]
+    statuses += [404] if "{" in path else []
+    statuses += [408, 413] if "requestBody" in operation else []
+    found = operation["responses"]
+    found.pop("422", None)  # FastAPI's own answer to a wrong value; ours is a 400
+    for status, documented in problems(*statuses).items():
+        found.setdefault(str(status), documented)
+    found.setdefault("default", _documented("Any other problem"))
 
 
 def install_problems(app: FastAPI) -> None:

@@ -15,8 +15,8 @@ _LOAD: JsonDict = {"project": "default", "model": "digits", "version": 1, "state
 _DEPLOYMENT: JsonDict = {
     "project": "default",
     "model": "digits",
-    "targets": [{"version": 1, "alias": None, "weight": 1}],
-    "limits": {"batch_rows": 32, "wait_s": 0.002, "queue_rows": None},
+    "targets": [{"version": 1, "alias": "champion", "weight": 1}],
+    "limits": {"batch_rows": 32, "wait_s": 0.002, "queue_rows": 4096},
     "revision": 17,
     "snapshot": 17,
     "created_at": "2026-11-22T09:30:00Z",

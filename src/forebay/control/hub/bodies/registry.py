@@ -38,10 +38,10 @@ _VERSION: JsonDict = {
     "card": "# Digits\nReads handwritten digits.",
     "lineage": {"job": "job-7"},
     "evidence": [{"metric": "accuracy", "value": 0.97, "rows": 360}],
-    "aliases": ["champion"],
-    "state": "active",
+    "aliases": [],
+    "state": "retired",
     "created_at": _TIME,
-    "retired_at": None,
+    "retired_at": "2026-12-24T18:00:00Z",
     "files": [{"path": "forebay.json", "size_bytes": 412, "sha256": _DIGEST}],
 }
 

@@ -35,7 +35,7 @@ _IS_PUT: dict[int | str, dict[str, Any]] = {
 @router.head(
     "/projects/{project}/blobs/{sha256}",
     dependencies=[Depends(in_project(Permission.PUBLISH))],
-    responses=problems(404) | {200: {"description": "It is there", "content": {}}},
+    responses={200: {"description": "It is there", "content": {}}},
     response_class=Response,
 )
 def find_blob(project: str, sha256: str, hub: Hub) -> Response:  # noqa: ARG001 (the guard reads it)
@@ -50,7 +50,7 @@ def find_blob(project: str, sha256: str, hub: Hub) -> Response:  # noqa: ARG001 
     "/projects/{project}/blobs/{sha256}",
     status_code=201,
     dependencies=[Depends(in_project(Permission.PUBLISH))],
-    responses=problems(408, 413, 507) | _IS_PUT,
+    responses=problems(507) | _IS_PUT,
     openapi_extra={"requestBody": {"required": True, "content": _BYTES}},
 )
 async def put_blob(
@@ -74,7 +74,7 @@ async def put_blob(
 @router.get(
     "/blobs/{sha256}",
     dependencies=[Depends(allowed(Permission.NODE))],
-    responses=problems(404) | BYTES_ANSWER,
+    responses=BYTES_ANSWER,
     response_class=StreamingResponse,
 )
 def get_blob(sha256: str, hub: Hub) -> StreamingResponse:

@@ -25,13 +25,13 @@ IfMatch = Annotated[
 ]
 
 
-@router.get("", dependencies=_READS, responses=problems(404))
+@router.get("", dependencies=_READS)
 def list_deployments(project: str, hub: Hub) -> DeploymentList:
     """What every model of a project answers with, by model."""
     return DeploymentList(items=_answers(hub, *hub.deployments.list(project)))
 
 
-@router.put("/{model}", dependencies=_DEPLOYS, responses=problems(404, 409))
+@router.put("/{model}", dependencies=_DEPLOYS, responses=problems(409))
 def put_deployment(
     project: str,
     model: str,
@@ -55,15 +55,13 @@ def put_deployment(
     return _answer(hub, record, response)
 
 
-@router.get("/{model}", dependencies=_READS, responses=problems(404))
+@router.get("/{model}", dependencies=_READS)
 def get_deployment(project: str, model: str, response: Response, hub: Hub) -> DeploymentAnswer:
     """What a model answers with, and how far every node that is alive is with that."""
     return _answer(hub, hub.deployments.get(project, model), response)
 
 
-@router.delete(
-    "/{model}", status_code=HTTPStatus.NO_CONTENT, dependencies=_DEPLOYS, responses=problems(404, 409)
-)
+@router.delete("/{model}", status_code=HTTPStatus.NO_CONTENT, dependencies=_DEPLOYS, responses=problems(409))
 def delete_deployment(project: str, model: str, hub: Hub, if_match: IfMatch = None) -> None:
     """Let a model answer no more; its versions stay."""
     hub.deployments.delete(project, model, revision=_revision(if_match, None))

@@ -25,7 +25,7 @@ from forebay.control.hub.services import Hub
 from forebay.core import ModelRef, Permission
 from forebay.core.errors import NotFound
 
-router = APIRouter(prefix="/api/v1/projects/{project}/models", tags=["models"], responses=problems(404))
+router = APIRouter(prefix="/api/v1/projects/{project}/models", tags=["models"])
 
 _READS = [Depends(in_project(Permission.READ))]
 _PUBLISHES = [Depends(in_project(Permission.PUBLISH))]
