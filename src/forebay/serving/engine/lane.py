@@ -76,7 +76,8 @@ class Lane:
         self._batches = signature.batches
         self._one_shape = self._batches and all(-1 not in spec.shape[1:] for spec in signature.inputs)
         self._only = signature.inputs[0] if self._batches and len(signature.inputs) == 1 else None
-        self._row_s = cost_s
+        self._batch_s = cost_s
+        self._usual_rows = 1.0
         self._running = False
         self._alone: deque[Seat[_Load]] = deque()
         self._timer: asyncio.Handle | None = None
@@ -193,7 +194,7 @@ class Lane:
     def _start(self, seats: list[Seat[_Load]]) -> None:
         started_s = time.monotonic()
         rows = sum(seat.load.rows for seat in seats)
-        if self._row_s * rows < _INLINE_S:
+        if self._batch_s * max(1.0, rows / self._usual_rows) < _INLINE_S:
             self._finish(seats, started_s, self._compute(seats))
             return
         self._running = True
@@ -246,7 +247,8 @@ class Lane:
 
     def _count(self, requests: int, rows: int, compute_ns: int) -> None:
         compute_s = compute_ns / 1e9
-        self._row_s += 0.1 * (compute_s / max(rows, 1) - self._row_s)
+        self._batch_s += 0.1 * (compute_s - self._batch_s)
+        self._usual_rows += 0.1 * (max(rows, 1) - self._usual_rows)
         self.stats.batches += 1
         self.stats.answered += requests
         self.stats.rows += rows

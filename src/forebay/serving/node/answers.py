@@ -25,8 +25,8 @@ _EXTENSIONS = ("binary_tensor_data",)
 
 def _infer(node: Node, exchange: Exchange) -> None:
     served = _served(node, exchange)
-    json_size = oip.json_size_from(exchange.headers.get(b"inference-header-content-length"), exchange.size)
     body = _body(node, exchange)
+    json_size = oip.json_size_from(exchange.headers.get(b"inference-header-content-length"), len(body))
     call = oip.decode_request(body, json_size, served.model, exchange.version, served.lane.signature)
     _ask(node, exchange, served, call, "oip")
 
@@ -51,6 +51,7 @@ def _body(node: Node, exchange: Exchange) -> bytes:
 
 def _ask(node: Node, exchange: Exchange, served: Served, call: Call, protocol: str) -> None:
     """Give the call a seat; it is freed when the caller hangs up."""
+    served.check_bf16(call.bf16)
     wait_s = node.config.request_wait_s
     if call.timeout_s is not None:
         wait_s = min(wait_s, call.timeout_s)
@@ -90,7 +91,7 @@ def _answered(
 
 def _written(served: Served, call: Call, protocol: str, outcome: Outcome) -> tuple[bytes, bytes]:
     """The body, and the header line of OIP's binary answers."""
-    answer = Answer(served.model, str(served.version), outcome.outputs, call.id)
+    answer = Answer(served.model, str(served.version), outcome.outputs, call.id, served.bf16_out)
     if protocol == "rows":
         return rows.encode_answer(answer, served.lane.signature), b""
     body, json_size = oip.encode_answer(answer, call)

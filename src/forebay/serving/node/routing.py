@@ -6,18 +6,36 @@ import difflib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from forebay.core import ArtifactInfo
-from forebay.core.errors import NotFound, NotReady
+from forebay.core import ArtifactInfo, DataType
+from forebay.core.errors import Malformed, NotFound, NotReady
 from forebay.serving.engine import Lane
 
 
 class Served(NamedTuple):
-    """One version that answers."""
+    """One version that answers. `bf16_in` and `bf16_out` name its tensors of BF16, which NumPy cannot tell."""
 
     model: str
     version: int
     lane: Lane
     info: ArtifactInfo
+    bf16_in: frozenset[str] = frozenset()
+    bf16_out: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, model: str, version: int, lane: Lane, info: ArtifactInfo) -> Served:
+        """A version with what its signature says of BF16."""
+        inputs, outputs = (
+            [spec.name for spec in specs if spec.datatype is DataType.BF16]
+            for specs in (lane.signature.inputs, lane.signature.outputs)
+        )
+        return cls(model, version, lane, info, frozenset(inputs), tuple(outputs))
+
+    def check_bf16(self, said: tuple[str, ...]) -> None:
+        """Raise `Malformed` when the inputs that came as BF16 are not those that the model takes so."""
+        if said != () or self.bf16_in:
+            for name in self.bf16_in.symmetric_difference(said):
+                takes = "takes BF16" if name in self.bf16_in else "does not take BF16"
+                raise Malformed(f"input {name!r} {takes}; GET /v2/models/{self.model} says what it takes")
 
 
 class Route:

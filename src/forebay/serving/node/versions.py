@@ -162,7 +162,7 @@ class Versions:
         info = ArtifactInfo.decode((folder / INFO_NAME).read_bytes())
         loaded = await loop.run_in_executor(self._workers.loading, load, folder)
         lane = loaded.lane(self._limits_for(limits), self._workers.compute)
-        self._loaded[name, target.version] = Served(name[1], target.version, lane, info)
+        self._loaded[name, target.version] = Served.of(name[1], target.version, lane, info)
         self._say(name, target.version, "ready")
 
     def _limits_for(self, limits: Limits) -> BatchLimits:

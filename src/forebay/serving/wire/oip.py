@@ -10,14 +10,24 @@ request whose header is 0 is the one input tensor itself. Everything that cannot
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from forebay.core import Signature
 from forebay.core.errors import Malformed, Unsupported
+from forebay.serving.wire.binary import bytes_from_array
 from forebay.serving.wire.call import Answer, Call
 from forebay.serving.wire.document import LISTS, OBJECTS, plain, read_document
+from forebay.serving.wire.oip_heads import MOST_HEAD_BYTES, Described, Head, answer_head
 from forebay.serving.wire.oip_raw import raw_call
-from forebay.serving.wire.oip_tensors import Tail, fields_of, read_tensors, write_document, write_tensor
+from forebay.serving.wire.oip_tensors import (
+    Sketch,
+    Tail,
+    fields_of,
+    read_tensors,
+    write_document,
+    write_tensor,
+)
 
 _LONGEST_NUMBER = 19
 
@@ -62,8 +72,22 @@ def decode_request(
         return read_document(body, lambda document: _call_from(document, None, model, version))
     if not 0 < json_size <= len(body):
         raise Malformed(f"the JSON is said to have {json_size} bytes, and the body has {len(body)}")
+    said = body[:json_size]
+    if json_size <= MOST_HEAD_BYTES and (head := _head_of(said)) is not None:
+        return head.filled(body, json_size, model, version)
     tail = Tail(memoryview(body)[json_size:])
-    return read_document(body[:json_size], lambda document: _call_from(document, tail, model, version))
+    return read_document(said, lambda document: _call_from(document, tail, model, version))
+
+
+@lru_cache(maxsize=1024)
+def _head_of(said: bytes) -> Head | None:
+    """What stands in a head, if all of its tensors are binary; raises `Malformed`, and forgets those."""
+    sketch = Sketch()
+    call = read_document(said, lambda document: _call_from(document, sketch, "", None))
+    if len(sketch.tensors) != len(call.inputs):
+        return None
+    tensors = tuple(sketch.tensors)
+    return Head(call, tensors, sum(tensor.size for tensor in tensors))
 
 
 def _call_from(document: Any, tail: Tail | None, model: str, version: str | None) -> Call:
@@ -150,6 +174,8 @@ def encode_answer(answer: Answer, call: Call) -> tuple[bytes, int | None]:
     Raises `Malformed` when *call* wants an output that there is not, or strings as JSON that are no UTF-8.
     """
     names = call.outputs or tuple(answer.outputs)
+    if answer.id is None and not answer.bf16 and (packed := _packed(answer, call, names)) is not None:
+        return packed
     outputs, tails = [], []
     for name in names:
         array = answer.outputs.get(name)
@@ -166,6 +192,20 @@ def encode_answer(answer: Answer, call: Call) -> tuple[bytes, int | None]:
         document["id"] = answer.id
     document["outputs"] = outputs
     return write_document(document, tails)
+
+
+def _packed(answer: Answer, call: Call, names: tuple[str, ...]) -> tuple[bytes, int | None] | None:
+    """An answer of nothing but numbers in binary, behind a head that has been written before."""
+    described: list[Described] = []
+    parts: list[bytes] = [b""]
+    for name in names:
+        array = answer.outputs.get(name)
+        if array is None or array.dtype.kind not in "fiub" or not call.wants_binary(name):
+            return None
+        described.append(Described(name, array.dtype, array.shape))
+        parts.append(bytes_from_array(array))
+    head = parts[0] = answer_head(answer.model, answer.version, tuple(described))
+    return b"".join(parts), len(head)
 
 
 # --- the client's end ---

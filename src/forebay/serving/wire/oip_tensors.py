@@ -13,6 +13,7 @@ from forebay.core.errors import Malformed, Unsupported
 from forebay.serving.wire.binary import array_from_bytes, bytes_from_array
 from forebay.serving.wire.datatypes import BF16, BYTES, FORMS, Form, bf16_to_float32, flat_native, form_of
 from forebay.serving.wire.document import OBJECTS, plain
+from forebay.serving.wire.oip_heads import Tensor, tensor_in
 from forebay.serving.wire.values import array_from, shape_from
 
 _ALIGNMENT = 8
@@ -36,11 +37,29 @@ class Tail:
         self._position = start + size
         return self._view[start : start + size]
 
+    def tensor(self, _name: str, form: Form, shape: tuple[int, ...], size: int) -> Array:
+        """The next tensor; raises `ValueError`."""
+        return array_from_bytes(self.take(size), form, shape)
+
     def finish(self) -> None:
         """Raise `Malformed` if bytes are left that no tensor has taken."""
         left = len(self._view) - self._position
         if left:
             raise Malformed(f"unexpected additional input data: {left} bytes follow the last binary tensor")
+
+
+class Sketch(Tail):
+    """Stands in for the bytes when only their description is there: notes which tensors would be taken."""
+
+    __slots__ = ("tensors",)
+
+    def __init__(self) -> None:
+        super().__init__(memoryview(b""))
+        self.tensors: list[Tensor] = []
+
+    def tensor(self, _name: str, form: Form, shape: tuple[int, ...], size: int) -> Array:
+        self.tensors.append(tensor_in(_name, form, shape, size))
+        return np.empty(0, form.dtype)
 
 
 def fields_of(document: Any, what: str) -> list[str]:
@@ -64,7 +83,7 @@ def read_tensors(tensors: Any, tail: Tail | None, what: str) -> tuple[Tensors, t
             raise Malformed(f"every {what} has a 'name' of its own; {what} {len(arrays)} has {plain(name)!r}")
         try:
             form = _form_from(tensor, keys)
-            arrays[name] = _tensor_from(tensor, keys, form, tail)
+            arrays[name] = _tensor_from(name, tensor, keys, form, tail)
         except ValueError as why:
             raise Malformed(f"{what} {name!r} {why}") from None
         if form is BF16:
@@ -82,7 +101,7 @@ def _form_from(tensor: Any, keys: list[str]) -> Form:
     return form
 
 
-def _tensor_from(tensor: Any, keys: list[str], form: Form, tail: Tail | None) -> Array:
+def _tensor_from(name: str, tensor: Any, keys: list[str], form: Form, tail: Tail | None) -> Array:
     shape = shape_from(tensor["shape"] if "shape" in keys else None)
     size = _binary_size(tensor["parameters"]) if "parameters" in keys else None
     if size is None:
@@ -91,7 +110,7 @@ def _tensor_from(tensor: Any, keys: list[str], form: Form, tail: Tail | None) ->
         raise ValueError("has both 'data' and 'binary_data_size'; send one of them")
     if tail is None:
         raise ValueError("says 'binary_data_size', but there is no header Inference-Header-Content-Length")
-    return array_from_bytes(tail.take(size), form, shape)
+    return tail.tensor(name, form, shape, size)
 
 
 def _binary_size(parameters: Any) -> int | None:
