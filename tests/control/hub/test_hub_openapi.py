@@ -117,13 +117,17 @@ def _examples(document: dict[str, Any], media: dict[str, Any]) -> list[Any]:
 def _schema_examples(document: dict[str, Any], schema: dict[str, Any]) -> list[Any]:
     if "$ref" in schema:
         return _schema_examples(document, document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]])
-    if schema.get("type") == "boolean":
-        return [True]
+    if "examples" in schema:
+        return list(schema["examples"])
     if "anyOf" in schema:
         return [example for choice in schema["anyOf"] for example in _schema_examples(document, choice)]
-    if "examples" in schema or "properties" not in schema:
-        inner = _schema_examples(document, schema["items"]) if "items" in schema else []
-        return list(schema.get("examples", [inner] if inner else []))
+    if "properties" not in schema:
+        return [True] if schema.get("type") == "boolean" else _one_item(document, schema)
     fields = {name: _schema_examples(document, field) for name, field in schema["properties"].items()}
     complete = all(fields[name] for name in schema.get("required", []))
     return [{name: found[0] for name, found in fields.items() if found}] if complete else []
+
+
+def _one_item(document: dict[str, Any], schema: dict[str, Any]) -> list[Any]:
+    inner = _schema_examples(document, schema["items"]) if "items" in schema else []
+    return [inner[:1]] if inner else []
