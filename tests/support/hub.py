@@ -8,14 +8,19 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any, cast
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from forebay.control.access import Role
+from forebay.control.access import Access, Role
+from forebay.control.billing import Ledger
+from forebay.control.deploy import Deployments, Nodes
 from forebay.control.hub.application import SERVED_WITH, begin_stop
 from forebay.control.hub.services import Services
+from forebay.control.registry import Registry
+from forebay.control.store import Database, MemoryBlobs
 
 _START_WAIT_S = 10.0
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reading all certificates for each client is slow
@@ -41,6 +46,36 @@ class RunningHub(ExitStack):
     ) -> httpx.Client:
         """A client with a new key of *role*."""
         return self.client(self.services.access.create_key(project, role, "", models)[1])
+
+
+class NoJobs:
+    """For hubs that are asked for no work."""
+
+    def list(self, _project: str) -> Any:
+        return []
+
+    def unfinished(self) -> Any:
+        return []
+
+    def counts(self) -> dict[str, float]:
+        return {"running": 2, "queued": 0}
+
+
+def services_over(database: Database) -> Services:
+    """Every room over *database*, with blobs in memory and no jobs."""
+    access = Access(database)
+    blobs = MemoryBlobs()
+    registry = Registry(database, blobs)
+    return Services(
+        database=database,
+        blobs=blobs,
+        access=access,
+        registry=registry,
+        deployments=Deployments(database, registry, access.grants),
+        nodes=Nodes(database),
+        ledger=Ledger(database),
+        jobs=cast("Any", NoJobs()),
+    )
 
 
 class _Server(uvicorn.Server):

@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
 
 import httpx
 import pytest
 
-from forebay.control.access import Access, Role
-from forebay.control.billing import Ledger
-from forebay.control.deploy import Deployments, Nodes
+from forebay.control.access import Role
 from forebay.control.hub.application import application
 from forebay.control.hub.services import Services
-from forebay.control.registry import Registry
-from forebay.control.store import Database, MemoryBlobs
-from support.hub import RunningHub, served
-
-
-class NoJobs:
-    def list(self, _project: str) -> list[Any]:
-        return []
-
-    def counts(self) -> dict[str, float]:
-        return {"running": 2, "queued": 0}
+from forebay.control.store import Database
+from support.hub import RunningHub, served, services_over
 
 
 @pytest.fixture
 def services(database: Database) -> Services:
-    access = Access(database)
-    blobs = MemoryBlobs()
-    registry = Registry(database, blobs)
-    return Services(
-        database=database,
-        blobs=blobs,
-        access=access,
-        registry=registry,
-        deployments=Deployments(database, registry, access.grants),
-        nodes=Nodes(database),
-        ledger=Ledger(database),
-        jobs=cast("Any", NoJobs()),
-    )
+    return services_over(database)
 
 
 @pytest.fixture

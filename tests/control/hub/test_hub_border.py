@@ -22,11 +22,13 @@ from forebay.control.hub import border
 from forebay.control.hub.application import application
 from forebay.control.hub.routes import ROUTERS
 from forebay.control.hub.services import HubLimits, Services
-from forebay.control.store import Database
+from forebay.control.store import Database, migrate
 from support.artifacts import register
-from support.hub import RunningHub, served
+from support.hub import RunningHub, served, services_over
+from support.postgres import Cluster
 
 DIGITS = "/api/v1/projects/default/deployments/digits"
+SNAPSHOT = "/api/v1/nodes/n1/snapshot"
 
 
 @contextmanager
@@ -199,6 +201,28 @@ def test_a_database_that_is_locked_is_said_to_be_and_nothing_is_lost(
     assert body["detail"] == "the database is locked or away; try again"
     assert refused.headers["retry-after"] == "1"
     impatient.close()
+
+
+def test_a_database_that_goes_away_is_said_to_be_and_comes_back() -> None:
+    cluster = Cluster()
+    database = Database(cluster.url(cluster.create()), wait_s=1)
+    migrate(database)
+    with running(services_over(database)) as hub:
+        admin, node = hub.holder(Role.ADMIN), hub.holder(Role.NODE)
+        known = node.get(SNAPSHOT).json()
+        cluster.stop()
+        refused = [admin.get("/api/v1/projects"), admin.post("/api/v1/projects", json={"name": "lab"})]
+        assert hub.client().get("/api/v1/health").status_code == 200
+        cluster.start()
+        assert admin.post("/api/v1/projects", json={"name": "lab"}).status_code == 201
+        admin.post("/api/v1/projects/default/keys", json={"role": "inference"})
+        after = {"hub": known["hub"], "after": known["number"], "wait_s": 10}
+        assert len(node.get(SNAPSHOT, params=after, timeout=20).json()["keys"]) > len(known["keys"])
+    for answer in refused:
+        assert problem(answer, 503, "not-ready")["detail"] == "the database is locked or away; try again"
+        assert answer.headers["retry-after"] == "1"
+    database.close()
+    cluster.close()
 
 
 def test_sixty_callers_at_once_are_all_served(hub: RunningHub, developer: httpx.Client) -> None:
