@@ -21,10 +21,8 @@ _log = logging.getLogger("forebay.hub")
 def collect_blobs(services: Services, older_than_s: float = GRACE_S) -> Collected:
     """Remove what no active version and no unfinished job refers to."""
     referenced = services.registry.referenced()
-    for project in services.access.projects():
-        for job in services.jobs.list(project.name):
-            if job.state in ("queued", "running"):
-                referenced.update(digests_in(job.request))
+    for job in services.jobs.unfinished():
+        referenced.update(digests_in(job.request))
     return collect(services.blobs, referenced, older_than_s)
 
 

@@ -30,6 +30,7 @@ def upgrade() -> None:
     _deploy()
     _billing()
     _usage()
+    _jobs()
 
 
 def _store() -> None:
@@ -221,3 +222,33 @@ def _usage() -> None:
     )
     op.create_index("usage_events_by_number", "usage_events", ["project", "number"])
     op.create_index("usage_events_by_time", "usage_events", ["project", "time_ns"])
+
+
+def _jobs() -> None:
+    op.create_table(
+        "jobs",
+        *(
+            sa.Column(name, sa.Text(), nullable=False)
+            for name in ("id", "project", "kind", "request", "key_id")
+        ),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("home", "state", "step")),
+        sa.Column("progress", sa.Double(), nullable=True),
+        *(sa.Column(name, sa.Text(), nullable=True) for name in ("result", "error")),
+        sa.Column("cancel_requested", sa.Boolean(), nullable=False),
+        *(sa.Column(name, sa.Integer(), nullable=False) for name in ("last_seq", "attempts")),
+        sa.Column("spent_s", sa.Double(), nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
+        *(sa.Column(name, _TIME, nullable=True) for name in ("started_at", "finished_at")),
+        sa.PrimaryKeyConstraint("id", name="pk_jobs"),
+    )
+    op.create_index("ix_jobs_state", "jobs", ["state"])
+    op.create_index("jobs_by_project", "jobs", ["project", "created_at"])
+    op.create_table(
+        "job_events",
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("time", _TIME, nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("kind", "body")),
+        sa.PrimaryKeyConstraint("job_id", "seq", name="pk_job_events"),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_job_events_job_id"),
+    )
