@@ -12,7 +12,7 @@ from forebay.serving.engine import Lane
 
 
 class Served(NamedTuple):
-    """One version that answers. `bf16_in` and `bf16_out` name its tensors of BF16, which NumPy cannot tell."""
+    """One version that answers; `bf16_in` and `bf16_out` name its BF16 tensors, which NumPy cannot tell."""
 
     model: str
     version: int
