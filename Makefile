@@ -21,7 +21,7 @@ check: .venv/developer services ## Format, lint, types, import law, fast tests: 
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -q -n $(WORKERS) -m "not slow and not chaos"
+	$(BIN)/pytest -q -n $(WORKERS) -m "not slow and not chaos and not postgresql" --hypothesis-profile quick
 
 test: .venv/developer services ## The whole suite, with every service it needs and the floor under coverage
 	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term:skip-covered --cov-fail-under=90

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+from forebay.control.store import Database, migrate
 from support.instance import Instance
 from support.postgres import Cluster
+
+settings.register_profile("thorough", deadline=None)  # a busy machine is no mistake in the code
+settings.register_profile("quick", deadline=None, max_examples=20)
+settings.load_profile("thorough")
+
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 
 def pytest_configure() -> None:
@@ -26,16 +35,39 @@ def postgres() -> Iterator[Cluster]:
     cluster.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def hub_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new hub's SQLite database, to be copied."""
+    file = tmp_path_factory.mktemp("template") / "hub.db"
+    _migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def hub_template(postgres: Cluster) -> str:
+    """A new hub's PostgreSQL database, to be copied."""
+    name = postgres.create()
+    _migrate(postgres.url(name))
+    return name
+
+
+@pytest.fixture(params=BOTH)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database; the test runs once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'hub.db'}"
-        return
-    cluster: Cluster = request.getfixturevalue("postgres")
-    name = cluster.create()
-    yield cluster.url(name)
-    cluster.drop(name)
+    else:
+        yield from _created(request.getfixturevalue("postgres"), "template0")
+
+
+@pytest.fixture(params=BOTH)
+def hub_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a new hub's database, tables and all; once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("hub_file"), tmp_path / "hub.db")
+        yield f"sqlite:///{tmp_path / 'hub.db'}"
+    else:
+        yield from _created(request.getfixturevalue("postgres"), request.getfixturevalue("hub_template"))
 
 
 @pytest.fixture
@@ -54,3 +86,15 @@ def _running(instance: Instance) -> Iterator[Instance]:
     instance.up()
     yield instance
     instance.down()
+
+
+def _created(cluster: Cluster, template: str) -> Iterator[str]:
+    name = cluster.create(template)
+    yield cluster.url(name)
+    cluster.drop(name)
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    migrate(database)
+    database.close()

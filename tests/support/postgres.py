@@ -23,7 +23,8 @@ _SETTINGS = {  # nobody needs these rows after a power cut
     "full_page_writes": "off",
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
-    "shared_buffers": "64MB",
+    "shared_buffers": "32MB",
+    "dynamic_shared_memory_type": "mmap",  # in the folder, so that nothing of it stays behind
     "log_min_messages": "warning",
 }
 
@@ -34,7 +35,7 @@ class Cluster:
     def __init__(self) -> None:
         self._binaries = _binaries()
         self._account = _account()
-        self._folder = Path(tempfile.mkdtemp(prefix="forebay-pg-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="forebay-pg-", dir=_in_memory()))
         self._names = (f"test_{number}" for number in count(1))
         self.port = 0
         if user := self._account.get("user"):
@@ -74,7 +75,10 @@ class Cluster:
     def create(self, template: str = "template0") -> str:
         """The name of a fresh database, a copy of *template*."""
         name = next(self._names)
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        with self._connect(self.port) as connection:
+            # the default of later servers goes through the log, which takes seven times as long
+            quickly = "STRATEGY file_copy" if connection.info.server_version >= 150000 else ""
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {quickly}'.encode())
         return name
 
     def drop(self, name: str) -> None:
@@ -154,6 +158,12 @@ def _account() -> _Account:
         return {}
     nobody = pwd.getpwnam("nobody")
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _in_memory() -> str | None:
+    """A file system in memory with room, where a database is made five times as fast; None without one."""
+    roomy = os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 1 << 30  # noqa: S108 (mkdtemp follows)
+    return "/dev/shm" if roomy else None  # noqa: S108
 
 
 def _binaries() -> Path:
