@@ -84,7 +84,10 @@ class Settings:
         bool,
         "Whether each usage event is forced to the disk before its answer leaves (survives a power cut).",
     ] = False
-    job_time_limit_s: Annotated[float, "How long one job may work.", _NOT_NEGATIVE] = 3600.0
+    job_time_limit_s: Annotated[
+        float, "How long one job may work; 0: as long as it likes.", _NOT_NEGATIVE
+    ] = 3600.0
+    job_children: Annotated[int, "Jobs that work at the same time.", _COUNT] = 1
     blob_limit_bytes: Annotated[int, "Largest file that the hub takes in.", _COUNT] = 16 << 30
     log_level: Annotated[str, "debug, info, warning or error."] = "info"
 
@@ -121,6 +124,12 @@ class Settings:
     def database(self) -> str:
         """The URL of the database that the hub opens."""
         return self.database_url or f"sqlite:///{self.home / 'hub.db'}"
+
+    @property
+    def jobs_database(self) -> str:
+        """Where the progress of jobs is kept: beside the database, or in the same PostgreSQL."""
+        in_file = self.database.startswith("sqlite")
+        return f"sqlite:///{self.home / 'jobs.db'}" if in_file else self.database
 
     @property
     def local_host(self) -> str:

@@ -1,0 +1,110 @@
+"""The hub as a process: the rooms of the control plane put together, served, and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Generator, Iterator
+
+import uvicorn
+
+import forebay
+from forebay.app.logs import start_logging
+from forebay.app.settings import Settings
+from forebay.app.supervisor import Home, bound_socket
+from forebay.app.wiring import ADMIN_KEY, NODE_KEY
+from forebay.control.access import Access, Role
+from forebay.control.billing import Ledger
+from forebay.control.deploy import Deployments, Nodes
+from forebay.control.hub.application import HubApi, application, begin_stop
+from forebay.control.hub.services import HubLimits, Services
+from forebay.control.jobs import Jobs
+from forebay.control.registry import Registry
+from forebay.control.store import Database, FolderBlobs, migrate
+from forebay.core.errors import Broken
+
+_log = logging.getLogger("forebay.hub")
+
+
+def run_hub(settings: Settings) -> None:
+    """Serve the control API until SIGTERM or SIGINT; raises `ForebayError` when it cannot begin."""
+    start_logging(settings.log_level)
+    Home(settings.home).prepare()
+    with (
+        bound_socket(settings.host, settings.hub_port, "--hub-port") as door,
+        _services(settings) as services,
+    ):
+        app = application(services, forebay.__version__, HubLimits(blob_bytes=settings.blob_limit_bytes))
+        config = uvicorn.Config(
+            app,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(settings.drain_s)),
+        )
+        _log.info("listening on http://%s:%d", *door.getsockname()[:2])
+        asyncio.run(_serve(app, config, door))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which would end the process by the signal that stopped it; we have things to put away."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def _serve(app: HubApi, config: uvicorn.Config, door: socket.socket) -> None:
+    server = _Server(config)
+
+    def leave() -> None:
+        server.force_exit = server.should_exit  # a second signal means: at once
+        server.should_exit = True
+        begin_stop(app)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, leave)
+    await server.serve(sockets=[door])
+    if not server.started:
+        raise Broken("the hub could not begin to serve; the lines above say why")
+    _log.info("stopped")
+
+
+@contextlib.contextmanager
+def _services(settings: Settings) -> Iterator[Services]:
+    """Every room over one database, brought up to date; jobs go on where they were."""
+    database = Database(settings.database)
+    migrate(database)
+    access = Access(database)
+    access.ensure_key_file(settings.home / ADMIN_KEY, Role.ADMIN)
+    access.ensure_key_file(settings.home / NODE_KEY, Role.NODE)
+    blobs = FolderBlobs(settings.home / "blobs")
+    registry = Registry(database, blobs)
+    deployments = Deployments(database, registry, access.grants)
+    jobs = Jobs(
+        database,
+        settings.jobs_database,
+        settings.home / "jobs",
+        kinds={},
+        time_limit_s=settings.job_time_limit_s,
+        children=settings.job_children,
+    )
+    try:
+        jobs.start()
+        yield Services(
+            database=database,
+            blobs=blobs,
+            access=access,
+            registry=registry,
+            deployments=deployments,
+            nodes=Nodes(database),
+            ledger=Ledger(database),
+            jobs=jobs,
+        )
+    finally:
+        jobs.stop()
+        database.close()
