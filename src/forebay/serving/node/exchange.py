@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,11 @@ JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 BINARY = b"application/octet-stream"
 
-_STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
-}
+
+@lru_cache(maxsize=256)
+def _start(status: int, content_type: bytes) -> bytes:
+    line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
+    return line + b"content-type: " + content_type + b"\r\ncontent-length: "
 
 
 class Exchange:
@@ -72,14 +75,15 @@ class Exchange:
         if self.gone:
             return
         connection = self._connection
-        self.response = b"%bcontent-type: %b\r\ncontent-length: %d\r\n%b%b%b\r\n%b" % (
-            _STATUS_LINES[status],
-            content_type,
-            len(body),
-            connection.date_line,
-            headers,
-            b"" if self.keep_alive else b"connection: close\r\n",
-            b"" if self.method == b"HEAD" else body,
+        self.response = b"".join(
+            (
+                _start(status, content_type),
+                b"%d\r\n" % len(body),
+                connection.date_line,
+                headers,
+                b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n",
+                b"" if self.method == b"HEAD" else body,
+            )
         )
         connection.count(self.door.path if self.door is not None else "none", status)
         connection.flush()

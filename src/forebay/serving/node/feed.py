@@ -25,6 +25,7 @@ class Feed:
     def __init__(self, path: Path, hub: HubLink, apply: Callable[[Snapshot], None]) -> None:
         self.current = NOTHING
         self.connected = False
+        self._told = False
         self._path = path
         self._hub = hub
         self._apply = apply
@@ -63,14 +64,16 @@ class Feed:
             _log.error("snapshot %d cannot be kept on this disk: %s", snapshot.number, error)
 
     def _lost(self, error: Exception) -> None:
-        if self.connected or self.current is NOTHING:
+        if not self._told:
             _log.warning("%s; serving from snapshot %d and trying again", error, self.current.number)
+        self._told = True
         self.connected = False
 
     def _found(self) -> None:
         if not self.connected:
             _log.info("connected to the hub")
         self.connected = True
+        self._told = False
 
 
 def read_snapshot(path: Path) -> Snapshot | None:

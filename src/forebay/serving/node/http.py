@@ -22,6 +22,7 @@ import httptools
 
 from forebay.core.errors import Broken, ForebayError, HeadersTooLarge, Malformed, NotReady, Slow, TooLarge
 from forebay.serving.node.exchange import Exchange
+from forebay.serving.node.familiar import Familiar, familiar_from
 
 _KEPT = frozenset({
     b"authorization", b"content-encoding", b"accept-encoding", b"content-type", b"accept", b"expect",
@@ -147,11 +148,19 @@ class Connection(asyncio.Protocol):
         self._current: Exchange | None = None
         self._closing = False
         self._paused = False
+        self._familiar: Familiar | None = None
+        self._whole: Exchange | None = None
+        self._messages = 0
 
     @property
     def date_line(self) -> bytes:
         """The Date header, made once for all connections."""
         return self._server.date_line
+
+    @property
+    def _is_between(self) -> bool:
+        """Whether the next byte begins a request."""
+        return self._phase is _Phase.IDLE and not self._head_bytes
 
     @property
     def _lingers(self) -> bool:
@@ -170,6 +179,33 @@ class Connection(asyncio.Protocol):
             self._stop_reading(NotReady("too many connections; try again", retry_after_s=1.0))
 
     def data_received(self, data: bytes) -> None:
+        familiar = self._familiar
+        between = self._is_between
+        if between and familiar is not None and len(data) == familiar.size and data.startswith(familiar.head):
+            self._again(familiar, data)
+            return
+        self._familiar = None
+        self._messages = 0
+        self._feed(data)
+        whole, self._whole = self._whole, None
+        if between and whole is not None and self._is_between:
+            self._familiar = familiar_from(data, whole)
+
+    def _again(self, familiar: Familiar, data: bytes) -> None:
+        """Another request with a head that has been parsed before."""
+        self._since_s = time.monotonic()
+        exchange = Exchange(self, self._since_s)
+        _, _, exchange.method, exchange.target, exchange.headers = familiar
+        exchange.add(data[len(familiar.head) :])
+        exchange.keep_alive = not self._server.draining and not self._closing
+        self._queue.append(exchange)
+        try:
+            self._application.open(exchange)
+        except ForebayError as error:
+            exchange.refusal = error
+        self._hand_over(exchange)
+
+    def _feed(self, data: bytes) -> None:
         if self._lingers:
             return
         if self._phase is not _Phase.BODY:
@@ -277,6 +313,12 @@ class Connection(asyncio.Protocol):
             and not self._server.draining
             and not self._closing
         )
+        # Only a lone request that leaves the connection open can be met again.
+        self._whole = exchange if exchange.keep_alive and self._messages == 0 else None
+        self._messages += 1
+        self._hand_over(exchange)
+
+    def _hand_over(self, exchange: Exchange) -> None:
         if exchange.refusal is not None:
             self._application.refuse(exchange, exchange.refusal)
         else:
