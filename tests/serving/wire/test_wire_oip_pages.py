@@ -12,7 +12,7 @@ def test_metadata_says_what_the_model_takes_and_gives() -> None:
     signature = Signature(
         (TensorSpec("x", DataType.FP32, (-1, 2), ("a", "b,c")),), (TensorSpec("y", DataType.BYTES, (-1,)),)
     )
-    assert json.loads(oip_pages.model_metadata("m", ["1", "2"], "onnx_onnxruntime", signature)) == {
+    assert json.loads(oip_pages.encode(oip_pages.model("m", ["1", "2"], "onnx_onnxruntime", signature))) == {
         "name": "m",
         "versions": ["1", "2"],
         "platform": "onnx_onnxruntime",
@@ -24,7 +24,7 @@ def test_metadata_says_what_the_model_takes_and_gives() -> None:
 
 
 def test_the_server_says_what_it_is_and_how_it_is() -> None:
-    assert json.loads(oip_pages.server_metadata("forebay", "0.1", ["binary_tensor_data"])) == {
+    assert json.loads(oip_pages.encode(oip_pages.server("forebay", "0.1", ["binary_tensor_data"]))) == {
         "name": "forebay",
         "version": "0.1",
         "extensions": ["binary_tensor_data"],

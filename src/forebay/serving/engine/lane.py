@@ -209,33 +209,35 @@ class Lane:
 
     def _compute(self, seats: list[Seat[_Load]]) -> _Result:
         """Run one batch; on the loop or on a thread, so it touches nothing of the lane's state."""
-        began_ns = time.perf_counter_ns()
+        began_ns = joined_ns = time.perf_counter_ns()
         try:
-            outputs: Tensors | ForebayError = self._backend.run(_joined(seats), self._outputs)
+            inputs = _joined(seats)
+            joined_ns = time.perf_counter_ns()
+            outputs: Tensors | ForebayError = self._backend.run(inputs, self._outputs)
         except ForebayError as error:
             outputs = error
         except Exception as error:  # noqa: BLE001 (anybody may write a backend; its failure is this batch's alone)
             _log.exception("a backend failed")
             outputs = Broken(message_for(error))
-        return _Result(outputs, time.perf_counter_ns() - began_ns)
+        return _Result(outputs, joined_ns - began_ns, time.perf_counter_ns() - joined_ns)
 
     def _finish(self, seats: list[Seat[_Load]], started_s: float, result: _Result) -> None:
-        outputs, compute_ns = result
+        outputs, _, compute_ns = result
         if isinstance(outputs, Refused) and len(seats) > 1:
             self._alone.extend(seats)  # somebody's input spoilt the batch: find out whose
         elif isinstance(outputs, ForebayError):
             self._fail(seats, outputs, compute_ns)
         else:
-            self._answer(seats, outputs, started_s, compute_ns)
+            self._answer(seats, outputs, started_s, result)
         self._next()
 
-    def _answer(self, seats: list[Seat[_Load]], outputs: Tensors, started_s: float, compute_ns: int) -> None:
-        rows = sum(seat.load.rows for seat in seats)
+    def _answer(self, seats: list[Seat[_Load]], outputs: Tensors, started_s: float, result: _Result) -> None:
+        rows, compute_ns = sum(seat.load.rows for seat in seats), result.compute_ns
         if self._batches and any(array.shape[:1] != (rows,) for array in outputs.values()):
             self._fail(seats, Broken(f"the model did not answer {rows} rows with {rows} rows"), compute_ns)
             return
-        self._count(len(seats), rows, compute_ns)
-        alone, first, observe = len(seats) == 1, 0, self.stats.queue.observe
+        began_ns = time.perf_counter_ns()
+        alone, first, queue_ns, observe = len(seats) == 1, 0, 0, self.stats.queue.observe
         for seat in seats:
             load = seat.load
             end = first + load.rows
@@ -243,22 +245,23 @@ class Lane:
             first = end
             waited_s = started_s - seat.since_s
             observe(waited_s)
-            load.done(Outcome(own, None, load.rows, int(waited_s * 1e9), compute_ns))
+            waited_ns = int(waited_s * 1e9)
+            queue_ns += waited_ns
+            load.done(Outcome(own, None, load.rows, waited_ns, compute_ns))
+        self._follow(rows, compute_ns / 1e9)
+        output_ns = time.perf_counter_ns() - began_ns
+        self.stats.count_batch(len(seats), rows, queue_ns, result.input_ns, compute_ns, output_ns)
 
-    def _count(self, requests: int, rows: int, compute_ns: int) -> None:
-        compute_s = compute_ns / 1e9
+    def _follow(self, rows: int, compute_s: float) -> None:
+        """Remember what a batch costs, for choosing between loop and thread."""
         self._batch_s += 0.1 * (compute_s - self._batch_s)
         self._usual_rows += 0.1 * (max(rows, 1) - self._usual_rows)
-        self.stats.batches += 1
-        self.stats.answered += requests
-        self.stats.rows += rows
-        self.stats.compute.observe(compute_s)
-        self.stats.batch_rows.observe(rows)
 
     def _fail(self, seats: list[Seat[_Load]], error: ForebayError, compute_ns: int) -> None:
         self.stats.failed += len(seats)
         for seat in seats:
             waited_ns = int((time.monotonic() - seat.since_s) * 1e9)
+            self.stats.fail_ns += waited_ns
             seat.load.done(Outcome({}, error, seat.load.rows, waited_ns, compute_ns))
 
     def _next(self) -> None:
@@ -277,6 +280,7 @@ class Lane:
 
 class _Result(NamedTuple):
     outputs: Tensors | ForebayError
+    input_ns: int
     compute_ns: int
 
 

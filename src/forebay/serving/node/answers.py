@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from forebay.core import Permission, UsageEvent
-from forebay.core.errors import ForebayError, NotReady, message_for
+from forebay.core import Permission, Principal, UsageEvent
+from forebay.core.errors import ForebayError, message_for
 from forebay.serving.engine import Outcome
+from forebay.serving.node import pages
 from forebay.serving.node.doors import Door
 from forebay.serving.node.encoding import decoded, encoded
 from forebay.serving.node.exchange import BINARY, JSON, Exchange
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from forebay.serving.node.service import Node
 
 _PROMETHEUS = b"text/plain; version=1.0.0; charset=utf-8"
-_EXTENSIONS = ("binary_tensor_data",)
 
 
 def _infer(node: Node, exchange: Exchange) -> None:
@@ -131,36 +132,33 @@ def _ready(node: Node, exchange: Exchange) -> None:
 
 
 def _server(node: Node, exchange: Exchange) -> None:
-    exchange.reply(200, oip_pages.server_metadata("forebay", node.config.release, _EXTENSIONS))
+    exchange.reply(200, oip_pages.encode(pages.server(node)))
 
 
 def _models(node: Node, exchange: Exchange) -> None:
     assert exchange.principal is not None
-    project, allowed = exchange.principal.project, exchange.principal.models
-    names = [
-        model
-        for owner, model in node.routing.all()
-        if owner == project and (allowed is None or model in allowed)
-    ]
-    exchange.reply(200, oip_pages.models(sorted(names)))
+    exchange.reply(200, oip_pages.models(pages.names(node, exchange.principal)))
 
 
-def _metadata(node: Node, exchange: Exchange) -> None:
-    served = _served(node, exchange)
+def _read(
+    page: Callable[[Node, Principal, str, str | None], dict[str, Any]], node: Node, exchange: Exchange
+) -> None:
+    """Answer with a page about the model that the path names."""
     assert exchange.principal is not None
-    route = node.routing.get(exchange.principal.project, exchange.model)
-    versions = [str(version) for version in sorted(route.by_version)] if route else []
-    platform = f"{served.info.backend}_onnx" if served.info.model.endswith(".onnx") else served.info.backend
-    exchange.reply(200, oip_pages.model_metadata(served.model, versions, platform, served.lane.signature))
+    found = page(node, exchange.principal, exchange.model, exchange.version)
+    body, line = encoded(oip_pages.encode(found), exchange.headers.get(b"accept-encoding"))
+    exchange.reply(200, body, JSON, line)
+
+
+_metadata = partial(_read, pages.metadata)
+_config = partial(_read, pages.config)
+_statistics = partial(_read, pages.statistics)
 
 
 def _model_ready(node: Node, exchange: Exchange) -> None:
-    try:
-        _served(node, exchange)
-    except NotReady:
-        exchange.reply(503, oip_pages.model_ready(exchange.model, False))
-    else:
-        exchange.reply(200, oip_pages.model_ready(exchange.model, True))
+    assert exchange.principal is not None
+    is_ready = pages.ready(node, exchange.principal, exchange.model, exchange.version)
+    exchange.reply(200 if is_ready else 503, oip_pages.model_ready(exchange.model, is_ready))
 
 
 def _metrics(node: Node, exchange: Exchange) -> None:
@@ -176,6 +174,7 @@ def _plain_error(error: ForebayError) -> bytes:
     return rows.encode_error(error)
 
 
+_MODELS = "/v2/models"
 _MODEL = "/v2/models/{model}"
 _VERSION = "/v2/models/{model}/versions/{version}"
 _ASK = Permission.PREDICT
@@ -184,11 +183,16 @@ DOORS = (
     Door("GET", "/v2/health/live", None, _live, _oip_error),
     Door("GET", "/v2/health/ready", None, _ready, _oip_error),
     Door("GET", "/v2", _ASK, _server, _oip_error),
-    Door("GET", "/v2/models", _ASK, _models, _oip_error),
+    Door("GET", _MODELS, _ASK, _models, _oip_error),
+    Door("GET", f"{_MODELS}/stats", _ASK, _statistics, _oip_error),  # before a model called "stats"
     Door("GET", _MODEL, _ASK, _metadata, _oip_error),
     Door("GET", _VERSION, _ASK, _metadata, _oip_error),
     Door("GET", f"{_MODEL}/ready", _ASK, _model_ready, _oip_error),
     Door("GET", f"{_VERSION}/ready", _ASK, _model_ready, _oip_error),
+    Door("GET", f"{_MODEL}/config", _ASK, _config, _oip_error),
+    Door("GET", f"{_VERSION}/config", _ASK, _config, _oip_error),
+    Door("GET", f"{_MODEL}/stats", _ASK, _statistics, _oip_error),
+    Door("GET", f"{_VERSION}/stats", _ASK, _statistics, _oip_error),
     Door("POST", f"{_MODEL}/infer", _ASK, _infer, _oip_error),
     Door("POST", f"{_VERSION}/infer", _ASK, _infer, _oip_error),
     Door("POST", "/predict/{model}", _ASK, _predict, _plain_error),

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's small bodies: metadata, readiness, errors."""
+"""The small bodies of the Open Inference Protocol: metadata, readiness, errors."""
 
 from __future__ import annotations
 
@@ -10,30 +10,37 @@ import orjson
 from forebay.core import Signature, TensorSpec
 
 
-def server_metadata(name: str, version: str, extensions: Iterable[str]) -> bytes:
+def server(name: str, version: str, extensions: Iterable[str]) -> dict[str, Any]:
     """What `GET /v2` answers."""
-    return orjson.dumps({"name": name, "version": version, "extensions": list(extensions)})
+    return {"name": name, "version": version, "extensions": list(extensions)}
 
 
-def model_metadata(model: str, versions: Iterable[str], platform: str, signature: Signature) -> bytes:
+def model(name: str, versions: Iterable[str], platform: str, signature: Signature) -> dict[str, Any]:
     """What `GET /v2/models/{model}` answers; -1 in a shape varies."""
-    return orjson.dumps(
-        {
-            "name": model,
-            "versions": list(versions),
-            "platform": platform,
-            "inputs": [_described(spec) for spec in signature.inputs],
-            "outputs": [_described(spec) for spec in signature.outputs],
-        }
-    )
+    return {
+        "name": name,
+        "versions": list(versions),
+        "platform": platform,
+        "inputs": [_described(spec) for spec in signature.inputs],
+        "outputs": [_described(spec) for spec in signature.outputs],
+    }
 
 
 def _described(spec: TensorSpec) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}
+    described: dict[str, Any] = {
+        "name": spec.name,
+        "datatype": spec.datatype.value,
+        "shape": list(spec.shape),
+    }
     if spec.columns:
         # A parameter is a string, a number or a boolean; so the names are JSON within a string.
         described["parameters"] = {"columns": orjson.dumps(spec.columns).decode()}
     return described
+
+
+def encode(page: dict[str, Any]) -> bytes:
+    """A page as JSON; gRPC's messages are made from the same pages (`oip_grpc_pages`)."""
+    return orjson.dumps(page)
 
 
 def models(names: Iterable[str]) -> bytes:

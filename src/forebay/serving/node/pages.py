@@ -1,0 +1,142 @@
+"""What a caller may read about a node and its models, whatever door they came by.
+
+Functions give a page as plain data; HTTP writes it as JSON, gRPC as a message. All raise `NotFound`
+for a model that is not the caller's, and `NotReady` while it loads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from forebay.core import Principal
+from forebay.core.errors import NotReady
+from forebay.serving.engine.stats import LaneStats
+from forebay.serving.node.routing import Route, Served
+from forebay.serving.wire import oip_config, oip_pages
+from forebay.serving.wire.oip_statistics import (
+    Duration,
+    InferStatistics,
+    ModelStatistics,
+    batch_statistics,
+    described,
+)
+
+if TYPE_CHECKING:
+    from forebay.serving.node.service import Node
+
+EXTENSIONS = ("binary_tensor_data", "model_configuration", "parameters", "statistics")
+
+
+def server(node: Node) -> dict[str, Any]:
+    """Who answers here."""
+    return oip_pages.server("forebay", node.config.release, EXTENSIONS)
+
+
+def names(node: Node, caller: Principal) -> list[str]:
+    """The deployed models that *caller* may ask."""
+    return sorted(
+        model
+        for owner, model in node.routing.all()
+        if owner == caller.project and (caller.models is None or model in caller.models)
+    )
+
+
+def metadata(node: Node, caller: Principal, model: str, version: str | None) -> dict[str, Any]:
+    """What a model takes and gives."""
+    served = _one(node, caller, model, version)
+    platform = oip_config.platform_of(served.info.backend, served.info.model)
+    versions = map(str, _versions(node, caller, model))
+    return oip_pages.model(served.model, versions, platform, served.lane.signature)
+
+
+def ready(node: Node, caller: Principal, model: str, version: str | None) -> bool:
+    """Whether a model answers."""
+    try:
+        _one(node, caller, model, version)
+    except NotReady:
+        return False
+    return True
+
+
+def config(node: Node, caller: Principal, model: str, version: str | None) -> dict[str, Any]:
+    """How a version is executed."""
+    served = _one(node, caller, model, version)
+    limits = served.lane.limits
+    return oip_config.described(
+        oip_config.Served(
+            model=served.model,
+            versions=_versions(node, caller, model),
+            backend=served.info.backend,
+            file=served.info.model,
+            signature=served.lane.signature,
+            batch_rows=limits.batch_rows,
+            wait_s=limits.wait_s,
+        )
+    )
+
+
+def statistics(node: Node, caller: Principal, model: str, version: str | None) -> dict[str, Any]:
+    """What this process has counted since it loaded each version; of all models for an empty name."""
+    if not model:
+        routes = [node.routing.get(caller.project, name) for name in names(node, caller)]
+        return described(_counted(each) for route in routes if route is not None for each in route.served)
+    if version:
+        return described([_counted(node.routing.find(caller.project, model, version))])
+    route = _route(node, caller, model)
+    return described(_counted(each) for each in route.served)
+
+
+def index(node: Node, caller: Principal, *, only_ready: bool) -> list[dict[str, str]]:
+    """Every deployed version and its state."""
+    items = []
+    for name in names(node, caller):
+        route = node.routing.get(caller.project, name)
+        if route is not None:
+            items += [
+                {"name": name, "version": str(version), "state": "READY", "reason": ""}
+                for version in sorted(route.by_version)
+            ]
+        elif not only_ready:
+            items.append({"name": name, "version": "", "state": "LOADING", "reason": "it is being loaded"})
+    return items
+
+
+def _one(node: Node, caller: Principal, model: str, version: str | None) -> Served:
+    """The version that is meant: the highest, where nobody says. Takes nobody's turn."""
+    if version:
+        return node.routing.find(caller.project, model, version)
+    route = _route(node, caller, model)
+    return route.by_version[max(route.by_version)]
+
+
+def _route(node: Node, caller: Principal, model: str) -> Route:
+    route = node.routing.get(caller.project, model)
+    if route is None:
+        node.routing.find(caller.project, model)  # says why
+        raise AssertionError("unreachable: what is not routed cannot be found")
+    return route
+
+
+def _versions(node: Node, caller: Principal, model: str) -> tuple[int, ...]:
+    return tuple(sorted(_route(node, caller, model).by_version))
+
+
+def _counted(served: Served) -> ModelStatistics:
+    stats: LaneStats = served.lane.stats
+    answered = stats.answered
+    return ModelStatistics(
+        name=served.model,
+        version=str(served.version),
+        last_inference=stats.last_ms,
+        inference_count=stats.rows,
+        execution_count=stats.batches,
+        inference_stats=InferStatistics(
+            success=Duration(answered, stats.success_ns),
+            fail=Duration(stats.failed, stats.fail_ns),
+            queue=Duration(answered, stats.queue_ns),
+            compute_input=Duration(answered, stats.input_ns),
+            compute_infer=Duration(answered, stats.compute_ns),
+            compute_output=Duration(answered, stats.output_ns),
+        ),
+        batch_stats=batch_statistics(stats.sizes),
+    )
