@@ -20,7 +20,7 @@ check: .venv/developer services ## Format, lint, types, import law, fast tests: 
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/pytest -q -n $(WORKERS) -m "not slow and not chaos and not postgresql" --hypothesis-profile quick
 
 test: .venv/developer services ## The whole suite, with every service it needs and the floor under coverage
