@@ -74,13 +74,11 @@ def test_every_request_has_an_id(hub: RunningHub) -> None:
     assert first != second
 
 
-@pytest.mark.parametrize(
-    ("given", "kept"), [("trace-7.a_B", True), ("a" * 65, False), ("a b", False), ("ä", False)]
-)
-def test_the_callers_own_id_is_kept_if_it_is_a_plain_one(hub: RunningHub, given: str, kept: bool) -> None:
-    answer = hub.client().get("/api/v1/me", headers=[(b"X-Request-Id", given.encode())])
-    assert (answer.headers["x-request-id"] == given) == kept
-    problem(answer, 401, "unauthenticated")
+def test_the_callers_own_id_is_kept_if_it_is_a_plain_one(hub: RunningHub) -> None:
+    for given, kept in {"trace-7.a_B": True, "a" * 65: False, "a b": False, "ä": False}.items():
+        answer = hub.client().get("/api/v1/me", headers=[(b"X-Request-Id", given.encode())])
+        assert (answer.headers["x-request-id"] == given) == kept
+        problem(answer, 401, "unauthenticated")
 
 
 def test_what_is_not_there_is_a_problem_too(hub: RunningHub) -> None:
@@ -91,25 +89,13 @@ def test_what_is_not_there_is_a_problem_too(hub: RunningHub) -> None:
     assert answer.headers["allow"] == "GET"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"{",
-        b"[" * 100_000,
-        b'{"targets": [{"version": 1' + b"0" * 5000 + b"}]}",
-        b"\xff\xfe",
-        b'"digits"',
-        b"7",
-    ],
-)
-def test_a_body_that_cannot_be_read_is_malformed(
-    hub: RunningHub, developer: httpx.Client, body: bytes
-) -> None:
+def test_a_body_that_cannot_be_read_is_malformed(hub: RunningHub, developer: httpx.Client) -> None:
     register(hub.services.registry, hub.services.blobs)
-    answer = developer.put(DIGITS, content=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 400, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert developer.get(DIGITS).status_code == 404
+    endless_number = b'{"targets": [{"version": 1' + b"0" * 5000 + b"}]}"
+    for body in (b"{", b"[" * 100_000, endless_number, b"\xff\xfe", b'"digits"', b"7"):
+        answer = developer.put(DIGITS, content=body, headers={"Content-Type": "application/json"})
+        problem(answer, 400, "malformed")
+        assert developer.get(DIGITS).status_code == 404
 
 
 @pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "announced"])

@@ -83,32 +83,25 @@ def test_traffic_is_split_and_limits_are_set(developer: httpx.Client, node: http
     assert deployment.limits == Limits(batch_rows=8, wait_s=0.01)
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "sentence"),
-    [
-        ({"target": []}, 400, "target: Extra inputs are not permitted"),
-        ({"targets": [{"version": 1, "weight": 0}]}, 400, "targets.0.weight: Input should be greater than"),
-        ({"targets": [{"version": "1"}]}, 400, "targets.0.version: Input should be a valid integer"),
-        ({"targets": [{"version": 1}, {"version": 1}]}, 400, "version 1 is named twice"),
-        ({"targets": [{"version": 1, "alias": "x"}]}, 400, "a version or an alias, not both"),
-        ({"targets": [{"version": 3}]}, 404, "it has the versions 1 to 2"),
-        ({"targets": [{"alias": "champion"}]}, 404, "has no alias 'champion'"),
-        ({"limits": {"batch_row": 3}}, 400, "limits.batch_row: Extra inputs are not permitted"),
-        ({"limits": {"batch_rows": 9, "queue_rows": 3}}, 400, "would never be full"),
-        ({"limits": {"wait_s": 1e999}}, 400, ""),
-        ("digits", 400, ""),
-    ],
-)
-def test_what_cannot_be_is_refused_with_its_place(
-    developer: httpx.Client, body: Any, status: int, sentence: str
-) -> None:
-    content = (
-        msgspec.json.encode(body) if body != {"limits": {"wait_s": 1e999}} else b'{"limits":{"wait_s":1e999}}'
-    )
-    answer = developer.put(DIGITS, content=content, headers={"Content-Type": "application/json"})
-    assert answer.status_code == status, answer.text
-    assert sentence in answer.json()["detail"]
-    assert developer.get(DIGITS).status_code == 404
+def test_what_cannot_be_is_refused_with_its_place(developer: httpx.Client) -> None:
+    for body, status, sentence in (
+        ('{"target": []}', 400, "target: Extra inputs are not permitted"),
+        ('{"targets": [{"version": 1, "weight": 0}]}', 400, "targets.0.weight: Input should be greater than"),
+        ('{"targets": [{"version": "1"}]}', 400, "targets.0.version: Input should be a valid integer"),
+        ('{"targets": [{"version": 1}, {"version": 1}]}', 400, "version 1 is named twice"),
+        ('{"targets": [{"version": 1, "alias": "x"}]}', 400, "a version or an alias, not both"),
+        ('{"targets": [{"version": 3}]}', 404, "it has the versions 1 to 2"),
+        ('{"targets": [{"alias": "champion"}]}', 404, "has no alias 'champion'"),
+        ('{"limits": {"batch_row": 3}}', 400, "limits.batch_row: Extra inputs are not permitted"),
+        ('{"limits": {"batch_rows": 9, "queue_rows": 3}}', 400, "would never be full"),
+        ('{"limits": {"wait_s": 1e999}}', 400, "limits.wait_s: Input should be"),
+        ('{"limits": {"wait_s": NaN}}', 400, "limits.wait_s: Input should be"),
+        ('"digits"', 400, "body: Input should be"),
+    ):
+        answer = developer.put(DIGITS, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == status, answer.text
+        assert sentence in answer.json()["detail"]
+        assert developer.get(DIGITS).status_code == 404
 
 
 def test_of_two_who_deploy_at_once_one_is_told(developer: httpx.Client) -> None:
@@ -205,7 +198,7 @@ def test_hundreds_of_nodes_wait_while_others_are_served(
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(base_url=hub.url, headers=headers, limits=limits, timeout=60) as client:
             waiting = [asyncio.create_task(client.get(SNAPSHOT, params=query)) for _ in range(200)]
-            await asyncio.sleep(2)
+            await asyncio.sleep(1)
             threads = threading.active_count()
             answer = await asyncio.to_thread(developer.put, DIGITS)
             assert answer.status_code == 200

@@ -110,6 +110,8 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, ForebayError):
         return problem_for(request, error.__cause__)
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # what FastAPI says of a body that breaks its parser
+        return problem_for(request, Malformed("the body cannot be read; send JSON in UTF-8"))
     title = HTTPStatus(error.status_code).phrase
     detail = str(error.detail) if error.detail != title else f"{title}; GET /openapi.json lists what there is"
     answer = _problem(request, error.status_code, title.lower().replace(" ", "-"), title, detail)
