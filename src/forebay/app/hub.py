@@ -19,7 +19,7 @@ from forebay.app.wiring import ADMIN_KEY, NODE_KEY
 from forebay.control.access import Access, Role
 from forebay.control.billing import Ledger
 from forebay.control.deploy import Deployments, Nodes
-from forebay.control.hub.application import HubApi, application, begin_stop
+from forebay.control.hub.application import SERVED_WITH, HubApi, application, begin_stop
 from forebay.control.hub.services import HubLimits, Services
 from forebay.control.jobs import Jobs
 from forebay.control.registry import Registry
@@ -38,14 +38,8 @@ def run_hub(settings: Settings) -> None:
         _services(settings) as services,
     ):
         app = application(services, forebay.__version__, HubLimits(blob_bytes=settings.blob_limit_bytes))
-        config = uvicorn.Config(
-            app,
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=max(1, round(settings.drain_s)),
-        )
+        drain_s = max(1, round(settings.drain_s))
+        config = uvicorn.Config(app, timeout_graceful_shutdown=drain_s, **SERVED_WITH)
         _log.info("listening on http://%s:%d", *door.getsockname()[:2])
         asyncio.run(_serve(app, config, door))
 
