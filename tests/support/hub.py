@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import httpx
@@ -20,8 +21,10 @@ from forebay.control.billing import Ledger
 from forebay.control.deploy import Deployments, Nodes
 from forebay.control.hub.application import SERVED_WITH, begin_stop
 from forebay.control.hub.services import Services
+from forebay.control.jobs import JobRecord, State
 from forebay.control.registry import Registry
 from forebay.control.store import Database, MemoryBlobs
+from forebay.core.errors import NotFound
 
 _START_WAIT_S = 10.0
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reading all certificates for each client is slow
@@ -50,9 +53,25 @@ class RunningHub(ExitStack):
 
 
 class NoJobs:
-    """For hubs that are asked for no work."""
+    """Accepts every job and does none."""
 
-    def list(self, _project: str) -> Any:
+    def __init__(self) -> None:
+        self._accepted: dict[str, JobRecord] = {}
+
+    def submit(self, project: str, kind: str, request: dict[str, Any], key_id: str) -> str:
+        job_id = f"job-{len(self._accepted)}"
+        now = datetime.now(UTC)
+        self._accepted[job_id] = JobRecord(
+            job_id, project, kind, State.QUEUED, "", now, None, None, request, None, None, None, key_id
+        )
+        return job_id
+
+    def get(self, job_id: str) -> JobRecord:
+        if job_id not in self._accepted:
+            raise NotFound(f"there is no job {job_id!r}")
+        return self._accepted[job_id]
+
+    def list(self, _project: str, _limit: int) -> Any:
         return []
 
     def unfinished(self) -> Any:

@@ -21,6 +21,7 @@ from forebay.control.billing import Ledger
 from forebay.control.deploy import Deployments, Nodes
 from forebay.control.hub.application import SERVED_WITH, HubApi, application, begin_stop
 from forebay.control.hub.services import HubLimits, Services
+from forebay.control.hub.work.kinds import job_kinds
 from forebay.control.jobs import Jobs
 from forebay.control.registry import Registry
 from forebay.control.store import Database, FolderBlobs, migrate
@@ -83,7 +84,7 @@ def _services(settings: Settings) -> Iterator[Services]:
         database,
         settings.jobs_database,
         settings.home / "jobs",
-        kinds={},
+        kinds=job_kinds(blobs, registry),
         time_limit_s=settings.job_time_limit_s,
         children=settings.job_children,
     )

@@ -12,8 +12,10 @@ from forebay.control.store import Database, migrate
 from support.postgres import Cluster
 from support.toy_jobs import jobs_at_work
 
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+
+@pytest.fixture(scope="module", params=BOTH)
 def jobs_and_folder(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Jobs, Path]]:

@@ -18,6 +18,8 @@ from forebay.control.jobs import JobRecord, Jobs, State
 from forebay.control.store import Database
 from support.toy_jobs import toy_kinds, wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -29,11 +29,11 @@ class JobFolder:
         """Where children's standard error goes; it outlives the job."""
         return self.path / _LOG
 
-    def lay_out(self, request: dict[str, Any], project: str) -> None:
+    def lay_out(self, request: dict[str, Any]) -> None:
         """Make the folder and its `request.json`; harmless when both are there."""
         self.path.mkdir(parents=True, exist_ok=True)
         growing = self.path / "request.json.part"
-        growing.write_bytes(msgspec.json.encode(request | {"project": project}))
+        growing.write_bytes(msgspec.json.encode(request))
         growing.replace(self.path / "request.json")
 
     def complete(self, step: str) -> bool:

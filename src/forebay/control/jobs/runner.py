@@ -69,7 +69,7 @@ class Runner:
         if kind is None:
             return failed(f"this hub has no jobs of the kind {job.kind!r}")
         folder = JobFolder(self._root / job_id)
-        folder.lay_out(job.request, job.project)
+        folder.lay_out(job.request)
         result: dict[str, Any] = {}
         for step in kind.steps:
             outcome = checkpoint(step.name, self._doing(job, kind, step, folder))

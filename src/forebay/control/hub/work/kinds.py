@@ -1,0 +1,114 @@
+"""The kinds of jobs that a hub knows: which steps they have, and what the hub itself does of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from forebay.control.hub.work.publishing import read_evidence
+from forebay.control.hub.work.requests import PublishRequest, Request, TrainRequest, request_of
+from forebay.control.jobs import Errand, JobKind, Step
+from forebay.control.registry import Registry
+from forebay.control.store import Blobs
+from forebay.core import INFO_NAME, ArtifactInfo, FileEntry, Manifest
+from forebay.core.errors import Malformed
+from forebay.workshop.train import ARTIFACT, load_report
+
+_CHUNK_BYTES = 1 << 20
+
+
+def job_kinds(blobs: Blobs, registry: Registry) -> dict[str, JobKind]:
+    """Every kind, by its name."""
+    return {"train": _train(blobs, registry), "publish": _publish(blobs, registry)}
+
+
+def _train(blobs: Blobs, registry: Registry) -> JobKind:
+    def check(values: dict[str, Any]) -> dict[str, Any]:
+        request = request_of(TrainRequest, values)
+        if blobs.touch(request.data.sha256) is None:
+            raise Malformed(f"upload the data first: there is no blob {request.data.sha256}")
+        return _plain(request)
+
+    def fetch(errand: Errand) -> None:
+        request = request_of(TrainRequest, errand.request)
+        _copy(blobs, request.data.sha256, errand.output / request.file_name)
+
+    def register(errand: Errand) -> dict[str, Any]:
+        request = request_of(TrainRequest, errand.request)
+        built = errand.folder / "build"
+        report = load_report(built)
+        manifest = _upload(blobs, built / ARTIFACT)
+        info = ArtifactInfo.decode((built / ARTIFACT / INFO_NAME).read_bytes())
+        said = (report.card, report.lineage, list(report.evidence))
+        record = registry.register_version(
+            errand.project, request.name, manifest, info, *said, job_id=errand.job_id
+        )
+        found = {"model": record.model, "version": record.version, "digest": record.artifact}
+        return found | {"estimator": report.estimator, "scores": report.scores}
+
+    children = (Step("prepare"), Step("choose", weight=6.0), Step("build", weight=3.0))
+    steps = (Step("fetch", fetch, weight=0.2), *children, Step("register", register, final=True, weight=0.2))
+    return JobKind("train", steps, check, _command("train"))
+
+
+def _publish(blobs: Blobs, registry: Registry) -> JobKind:
+    def check(values: dict[str, Any]) -> dict[str, Any]:
+        request = request_of(PublishRequest, values)
+        missing = [entry.path for entry in request.manifest.files if not _is_there(blobs, entry)]
+        if missing:
+            names = ", ".join(map(repr, missing[:5]))
+            raise Malformed(f"upload these files first, they are missing or of another size: {names}")
+        return _plain(request)
+
+    def fetch(errand: Errand) -> None:
+        for entry in request_of(PublishRequest, errand.request).manifest.files:
+            _copy(blobs, entry.sha256, errand.output / entry.path)
+
+    def register(errand: Errand) -> dict[str, Any]:
+        request = request_of(PublishRequest, errand.request)
+        info = ArtifactInfo.decode((errand.folder / "fetch" / INFO_NAME).read_bytes())
+        evidence = [*request.evidence, read_evidence(errand.folder / "verify")]
+        said = (request.card, request.lineage, evidence)
+        record = registry.register_version(
+            errand.project, request.name, request.manifest, info, *said, job_id=errand.job_id
+        )
+        return {"model": record.model, "version": record.version, "digest": record.artifact}
+
+    steps = (Step("fetch", fetch), Step("verify", weight=3.0), Step("register", register, final=True))
+    return JobKind("publish", steps, check, _command("publish"))
+
+
+def _plain(request: Request) -> dict[str, Any]:
+    values: dict[str, Any] = msgspec.to_builtins(request)
+    return values
+
+
+def _command(kind: str) -> Callable[[str, Path], list[str]]:
+    return lambda step, folder: [sys.executable, "-m", "forebay.control.hub.work", kind, step, str(folder)]
+
+
+def _is_there(blobs: Blobs, entry: FileEntry) -> bool:
+    return blobs.touch(entry.sha256) == entry.size_bytes
+
+
+def _copy(blobs: Blobs, sha256: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with blobs.open(sha256) as source, path.open("wb") as target:
+        target.writelines(_chunks(source))
+
+
+def _upload(blobs: Blobs, folder: Path) -> Manifest:
+    manifest = Manifest.of_folder(folder)
+    for entry in manifest.files:
+        with (folder / entry.path).open("rb") as file:
+            blobs.put(_chunks(file), entry.sha256)
+    return manifest
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK_BYTES):
+        yield chunk

@@ -1,0 +1,74 @@
+"""What is asked of the work: read by the hub when a job is submitted, and by its children."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from forebay.core import INFO_NAME, Manifest, checked_name
+from forebay.core.artifact import checked_digest
+from forebay.core.errors import Malformed
+from forebay.workshop.train.recipe import Recipe, one_of
+
+FORMATS = ("csv", "parquet")
+
+
+class DataRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A data set that has been uploaded as a blob."""
+
+    sha256: str
+    format: str = "csv"
+
+
+class TrainRequest(Recipe, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A recipe, what it is applied to, and the model that comes out."""
+
+    data: DataRef
+    name: str
+
+    def __post_init__(self) -> None:
+        """Refuse what can never work."""
+        super().__post_init__()
+        checked_name(self.name)
+        checked_digest(self.data.sha256)
+        one_of(self.data.format, FORMATS, "format")
+
+    @property
+    def file_name(self) -> str:
+        """What the data set is called below the job's folder."""
+        return f"data.{self.data.format}"
+
+
+class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An artifact whose files have been uploaded, and what is said about it."""
+
+    name: str
+    manifest: Manifest
+    card: str = ""
+    lineage: dict[str, Any] = {}
+    evidence: list[dict[str, Any]] = []
+
+    def __post_init__(self) -> None:
+        """Refuse what can never work."""
+        checked_name(self.name)
+        Manifest.decode(self.manifest.encode())
+        if not any(entry.path == INFO_NAME for entry in self.manifest.files):
+            raise Malformed(f"the manifest has no {INFO_NAME}; publish what forebay.convert(…).save(…) wrote")
+
+
+Request = TypeVar("Request", bound=msgspec.Struct)
+
+
+def request_of(kind: type[Request], values: dict[str, Any]) -> Request:
+    """*values* as a request; raises `Malformed`."""
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"the request does not fit: {error}") from error
+
+
+def read_request(kind: type[Request], folder: Path) -> Request:
+    """The request of the job in *folder*."""
+    return msgspec.json.decode((folder / "request.json").read_bytes(), type=kind)

@@ -1,0 +1,89 @@
+"""`kill -9` of the hub in each step of a real training: it goes on, and there is one version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forebay.control.hub.work.kinds import job_kinds
+from forebay.control.jobs import Jobs, State
+from forebay.control.registry import Registry
+from forebay.control.store import Database, FolderBlobs
+from support.flowers import flowers
+from support.toy_jobs import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+ROOT = Path(__file__).parents[4]
+
+
+def started(database: Database, home: Path, dies: str = "") -> subprocess.Popen[bytes]:
+    paths = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "support.working_hub", database.url, str(home), dies],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": paths},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+@contextmanager
+def running(database: Database, home: Path, dies: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    with started(database, home, dies) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("where", ["prepare", "choose", "build", "before register", "after register"])
+def test_a_training_goes_on_and_registers_one_version(database: Database, tmp_path: Path, where: str) -> None:
+    blobs = FolderBlobs(tmp_path / "blobs")
+    registry = Registry(database, blobs)
+    looking = Jobs(database, "", tmp_path / "jobs", job_kinds(blobs, registry))
+    data = flowers()
+    sha256 = hashlib.sha256(data).hexdigest()
+    blobs.put([data], sha256)
+    request: dict[str, Any] = {"data": {"sha256": sha256}, "target": "species", "name": "flowers"}
+    request |= {"estimator": "logistic-regression", "folds": 2}
+
+    with running(database, tmp_path, where if "register" in where else "") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.flush()
+        job_id = process.stdout.readline().decode().strip()
+        if "register" not in where:
+            wait_until(lambda: looking.get(job_id).step == where, where, 60.0)
+            process.kill()
+        assert process.wait(60) == -signal.SIGKILL
+    assert looking.get(job_id).state is State.RUNNING
+    kept = len(registry.models("default"))
+    assert kept == (1 if where == "after register" else 0)
+
+    with running(database, tmp_path):
+        wait_until(lambda: looking.get(job_id).state.over, "the end", 90.0)
+    job = looking.get(job_id)
+    assert (job.state, job.error) == (State.SUCCEEDED, None)
+    assert job.result is not None
+    assert [version.version for version in registry.versions("default", "flowers")] == [1]
+    assert job.result["version"] == 1
+    begun = [event.body["step"] for event in looking.events(job_id) if event.body.get("fraction") == 0.0]
+    step = where.rsplit(maxsplit=1)[-1]
+    assert all(
+        begun.count(other) == 1 for other in ("fetch", "prepare", "choose", "register") if other != step
+    )
+    kept_files = registry.versions("default", "flowers")[0].manifest.files
+    assert all(blobs.size(entry.sha256) == entry.size_bytes for entry in kept_files)
