@@ -43,7 +43,7 @@ def summarise_usage(
 def list_usage_events(
     project: str,
     hub: Hub,
-    after: Annotated[int, Query(ge=0, description="Only events behind this number.")] = 0,
+    after: Annotated[int, Query(ge=0, lt=2**63, description="Only events behind this number.")] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
 ) -> UsageEvents:
     """The ledger itself, event by event, in the order in which they arrived."""
