@@ -18,13 +18,22 @@ settings.register_profile("thorough", deadline=None)  # a busy machine is no mis
 settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("thorough")
 
-BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+BOTH = ["sqlite", "postgresql"]
 
 
 def pytest_configure() -> None:
     """Tests know no setting of whoever runs them."""
     for name in [name for name in os.environ if name.startswith("FOREBAY_")]:
         del os.environ[name]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the twins on PostgreSQL, wherever their database comes from."""
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if any(isinstance(value, str) and value == "postgresql" for value in params.values()):
+            item.add_marker(pytest.mark.postgresql)
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ def gone(pid: int) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_up_says_where_everything_is_and_down_ends_it(instance: Instance) -> None:
     shown = instance.run("up", "--detach").stdout
     for word in (instance.hub_url, instance.node_url, str(instance.home / "admin.key"), "forebay down"):
@@ -64,6 +65,7 @@ def test_up_tells_a_program_the_same(instance: Instance) -> None:
     assert instance.json("down") == {"stopped": True, "home": str(instance.home)}
 
 
+@pytest.mark.slow
 def test_a_second_up_on_the_same_home_is_refused(instance: Instance) -> None:
     instance.up()
     for arguments in (["up"], ["up", "--detach"]):

@@ -21,6 +21,8 @@ from forebay.app.doctor.here import EXTRAS
 from forebay.core import new_key
 from support.instance import Instance, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def still(tmp_path: Path) -> Instance:
@@ -171,7 +173,6 @@ def test_a_wrong_key_is_found(up: Instance) -> None:
     assert_found(findings, "key", "key", "`forebay keys create`")
 
 
-@pytest.mark.slow
 def test_a_node_that_is_away_is_found(forebay_up: Instance) -> None:
     forebay_up.kill("node", signal.SIGSTOP)
     try:
@@ -182,7 +183,6 @@ def test_a_node_that_is_away_is_found(forebay_up: Instance) -> None:
     assert_found(findings, "nodes", "was last heard of", "start it again")
 
 
-@pytest.mark.slow
 def test_a_node_that_has_not_heard_the_news_is_found(forebay_up: Instance) -> None:
     forebay_up.kill("node", signal.SIGSTOP)
     try:

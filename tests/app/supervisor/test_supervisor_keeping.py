@@ -17,6 +17,8 @@ from forebay.app.supervisor import Home, Running, Supervisor, claimed_port
 from forebay.app.supervisor.supervisor import Plan
 from support import toys
 
+pytestmark = pytest.mark.slow
+
 
 class Stage:
     """A home, a plan with toys, and what was said."""
