@@ -21,6 +21,8 @@ from typing import NamedTuple
 
 import pytest
 
+from forebay.client import Hub
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCED = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -95,6 +97,9 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     monkeypatch.setenv("FOREBAY_PORT", "0")
     monkeypatch.setenv("FOREBAY_HUB_PORT", "0")
     yield found
+    for thing in found.names.values():
+        if isinstance(thing, Hub):
+            thing.close()  # as the end of a program would
     subprocess.run([tmp_path / "bin" / "forebay", "down"], check=True, capture_output=True)
 
 
