@@ -72,6 +72,8 @@ _BEHAVIOURS: dict[str, Callable[[], None]] = {
     "stubborn": _stubborn,
     "leak": _leak,
     "babble": _babble,
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "rest": lambda: time.sleep(3),
     "nothing": lambda: sys.exit(0),
     "sleep": lambda: time.sleep(60),
     "blink": lambda: time.sleep(0.5),

@@ -7,6 +7,7 @@ A request maps the names of steps to what they do; the process itself dies where
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -47,6 +48,10 @@ def _command(step: str, folder: Path) -> list[str]:
 
 
 def _fetch(errand: Errand) -> None:
+    if errand.request.get("fetch") == "full":
+        raise OSError(errno.ENOSPC, "No space left on device")
+    if errand.request.get("fetch") == "odd":
+        raise KeyError("/home/ada/secret")
     (errand.output / "data.txt").write_text("data")
     errand.tell({"kind": "log", "text": "fetched"})
     _maybe_die(errand, "fetch")

@@ -187,3 +187,25 @@ def test_what_a_dead_hub_left_in_folders_is_cleared_away(
     begin()
     ended(looking, job_id)
     wait_until(lambda: [path.name for path in (folder / job_id).iterdir()] == ["log.txt"], "clearing")
+
+
+def test_another_hub_on_the_same_database_leaves_running_jobs_alone(
+    begin: Callable[[], Process],
+    looking: Jobs,
+    folder: Path,
+    database: Database,
+    system_url: str,
+    tmp_path: Path,
+) -> None:
+    process = begin()
+    job_id = process.submit(first="rest")
+    wait_until((folder / f"starts-{job_id}.txt").exists, "the child")
+    other = Process(database, system_url, tmp_path / "elsewhere")
+    try:
+        theirs = other.submit()
+        assert ended(looking, theirs).state is State.SUCCEEDED
+        assert ended(looking, job_id).state is State.SUCCEEDED
+    finally:
+        other.kill()
+    assert [name for name, _ in starts(folder, job_id)] == ["first", "second"]
+    assert [name for name, _ in starts(tmp_path / "elsewhere", theirs)] == ["first", "second"]

@@ -58,7 +58,7 @@ def test_a_job_succeeds_and_tells_everything_in_order(jobs: Jobs, home: Path) ->
     shares = [event.body["progress"] for event in events if "progress" in event.body]
     assert shares == [0.3, 0.6]
     assert jobs.events(job_id, after=events[-2].seq) == [events[-1]]
-    assert [path.name for path in (home / job_id).iterdir()] == ["log.txt"]
+    wait_until(lambda: [path.name for path in (home / job_id).iterdir()] == ["log.txt"], "clearing away")
 
 
 def test_jobs_are_listed_newest_first_and_by_project(jobs: Jobs) -> None:
@@ -97,6 +97,10 @@ def test_what_can_never_work_is_refused_at_once(jobs: Jobs) -> None:
     [
         ("quit", "the step 'first' ended with exit code 3; the last lines of its log: line one / line two"),
         ("crash", "the step 'first' crashed (SIGSEGV); the last lines of its log: about to crash"),
+        (
+            "kill",
+            "the step 'first' was killed (SIGKILL), most likely because the machine had no memory left",
+        ),
         ("refuse", "the toy is broken; buy another one"),
         ("nothing", "the step 'first' ended with exit code 0"),
     ],

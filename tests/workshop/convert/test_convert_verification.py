@@ -119,6 +119,10 @@ def signature(name: str = "x", datatype: DataType = DataType.FP32, columns: int 
             "cannot be read",
         ),
         (sample(row("FP64", [1, 2])), "FP64"),
+        (
+            sample({"inputs": [{"name": "x", "datatype": "FP32", "shape": [0, 2], "data": []}]}),
+            "the sample request has no rows",
+        ),
     ],
 )
 def test_what_is_wrong_with_an_artifact_is_told(
@@ -140,3 +144,22 @@ def test_a_model_whose_rows_depend_on_their_company_may_not_be_batched(folder: P
     sample(rows)(folder)
     with pytest.raises(ForebayError, match="answers the same row differently when other rows come with it"):
         verify(folder)
+
+
+def test_texts_that_are_no_labels_are_compared_as_texts(folder: Path) -> None:
+    x = helper.make_tensor_value_info("x", TensorProto.STRING, [None, 2])
+    y = helper.make_tensor_value_info("y", TensorProto.STRING, [None, 2])
+    whole = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [x], [y])
+    graph(helper.make_model(whole, opset_imports=[helper.make_opsetid("", 18)], ir_version=10))(folder)
+    texts = (TensorSpec("x", DataType.BYTES, (-1, 2)),), (TensorSpec("y", DataType.BYTES, (-1, 2)),)
+    told(signature=Signature(*texts))(folder)
+    assert verify(folder)[1]["batches"]
+
+
+def test_a_model_that_answers_one_row_at_a_time_is_run_so(folder: Path) -> None:
+    one = Signature(
+        (TensorSpec("x", DataType.FP32, (1, 2)),),
+        (TensorSpec("y", DataType.FP32, (1, 2)),),
+    )
+    told(signature=one)(folder)
+    assert not verify(folder)[1]["batches"]

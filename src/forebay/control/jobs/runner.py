@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from forebay.core.errors import ForebayError, message_for
 
 _log = logging.getLogger("forebay.jobs")
 _MOST_ATTEMPTS = 10
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _STATES = {"ok": State.SUCCEEDED, "failed": State.FAILED, "cancelled": State.CANCELLED}
 
 Checkpoint: TypeAlias = Callable[[str, Callable[[], Outcome]], Outcome]
@@ -48,7 +50,7 @@ class Runner:
             outcome = self._steps(job_id, checkpoint)
         except Exception as error:  # noqa: BLE001 (the outermost loop of a job: it has to end, whatever is wrong)
             _log.exception("job %s failed", job_id)
-            outcome = failed(message_for(error))
+            outcome = failed(_sentence(error))
         if outcome is None:
             return
         state, result, error_text = _STATES[outcome["state"]], outcome.get("result"), outcome.get("error")
@@ -97,8 +99,8 @@ class Runner:
                 self._in_child(kind, step, folder, watch)
         except Ended as ended:
             return ended.outcome
-        except ForebayError as error:
-            return failed(str(error))
+        except (ForebayError, OSError) as error:
+            return failed(_sentence(error))
         return {"state": "ok"}
 
     def _in_hub(
@@ -123,3 +125,12 @@ class Runner:
         tail = folder.tail()
         told = f"{told}; the last lines of its log: {tail}" if tail else told
         raise Ended(failed(watch.error or told))
+
+
+def _sentence(error: Exception) -> str:
+    """What the job's owner may read of *error*."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return "the hub's disk is full; free some space there and submit the job again"
+    if isinstance(error, OSError) and error.strerror:
+        return f"the hub's machine refused: {error.strerror.lower()}; the hub's log says more"
+    return message_for(error)

@@ -18,6 +18,7 @@ from forebay.workshop.convert.running import answer, first_line, open_bytes, run
 from forebay.workshop.convert.sample import JOINED, Layout, as_table, columns_of, is_missing, layout_of, take
 from forebay.workshop.convert.sklearn_onnx import to_onnx
 from forebay.workshop.convert.source import Source, picks_by_name, source_of
+from forebay.workshop.convert.threads import threads_for
 
 _PARITY_ROWS = 10_000
 _SAMPLE_ROWS = 8
@@ -42,8 +43,9 @@ def convert(
     """
     source = source_of(model)
     table = as_table(sample)
-    work = _prepare(source, table, columns)
-    return _prove(work, tolerance, rows_off)
+    with threads_for(table.size if hasattr(table, "size") else len(table) * len(table.columns)):
+        work = _prepare(source, table, columns)
+        return _prove(work, tolerance, rows_off)
 
 
 @dataclass(frozen=True, slots=True)

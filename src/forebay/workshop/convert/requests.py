@@ -30,9 +30,10 @@ def decode_request(body: bytes, signature: Signature) -> Tensors:
     try:
         listed = {item["name"]: item for item in json.loads(body)["inputs"]}
         inputs = {name: _tensor(item, signature) for name, item in listed.items()}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise Malformed(f"the sample request cannot be read: {error}") from error
-    signature.check(inputs)
+    if not signature.check(inputs):
+        raise Malformed("the sample request has no rows; leave it out, or give one")
     return inputs
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from forebay.core import Manifest
 from forebay.workshop.convert import Converted, convert
+from forebay.workshop.convert.threads import threads_for
 from forebay.workshop.train.card import card_of
 from forebay.workshop.train.choosing import Chosen, told_warnings
 from forebay.workshop.train.estimators import candidates, pipeline_for
@@ -85,10 +86,10 @@ def build(prepared: Prepared, chosen: Chosen, recipe: Recipe, report: Reporter, 
     [estimator] = candidates(prepared, chosen.estimator)
     report.progress(0.0, f"fitting {estimator.name} on {facts.rows_train} rows")
     model = pipeline_for(estimator, prepared, recipe.seed)
-    with told_warnings(report, estimator.name):
-        model.fit(prepared.rows_of(prepared.train), prepared.train_target)
     held_out = prepared.rows_of(prepared.held_out)
-    scores = score(model, held_out, prepared.held_out_target, facts.task)
+    with told_warnings(report, estimator.name), threads_for(prepared.values):
+        model.fit(prepared.rows_of(prepared.train), prepared.train_target)
+        scores = score(model, held_out, prepared.held_out_target, facts.task)
     for metric, value in scores.items():
         report.metric(metric, value, split="held-out")
     report.progress(0.5, "converting to ONNX and proving parity")

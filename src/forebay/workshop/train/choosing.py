@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from forebay.core import Array
+from forebay.workshop.convert.threads import threads_for
 from forebay.workshop.train.estimators import Estimator, candidates, pipeline_for
 from forebay.workshop.train.preparing import Prepared
 from forebay.workshop.train.progress import Reporter
@@ -93,9 +94,9 @@ class _Contest:
 
     def _fold(self, estimator: Estimator, learn: Array, check: Array) -> dict[str, float]:
         model = pipeline_for(estimator, self._prepared, self._recipe.seed)
-        with told_warnings(self._report, estimator.name):
+        with told_warnings(self._report, estimator.name), threads_for(self._prepared.values):
             model.fit(_some(self._rows, learn), self._target[learn])
-        return score(model, _some(self._rows, check), self._target[check], self._prepared.facts.task)
+            return score(model, _some(self._rows, check), self._target[check], self._prepared.facts.task)
 
     def _too_late(self, began: float, folds_done: int) -> bool:
         now = time.monotonic()

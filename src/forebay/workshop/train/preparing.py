@@ -58,6 +58,11 @@ class Prepared:
         """Whether all columns are numbers, so that a row travels as one tensor."""
         return all(column.kind is Kind.NUMBER for column in self.facts.columns)
 
+    @property
+    def values(self) -> int:
+        """How many values there are to learn from."""
+        return self.train.height * self.train.width
+
     def rows_of(self, frame: pl.DataFrame) -> Any:
         """*frame* the way the model takes it."""
         return np.ascontiguousarray(frame.to_numpy(), dtype=np.float32) if self.matrix else frame

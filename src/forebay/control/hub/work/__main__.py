@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from forebay.control.hub.work.leash import leash
 from forebay.core.errors import ForebayError
 
 _NICE = 10
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(arguments: list[str]) -> int:
@@ -22,6 +24,7 @@ def main(arguments: list[str]) -> int:
     leash()
     tell = _teller()
     os.nice(_NICE)  # requests go first
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the cores to others
     folder = Path(place)
     os.chdir(folder)
     try:
@@ -31,6 +34,11 @@ def main(arguments: list[str]) -> int:
         return 1
     except MemoryError:
         tell({"kind": "error", "text": f"the step {step!r} needs more memory than this machine has"})
+        return 1
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        tell({"kind": "error", "text": "the hub's disk is full; free some space and submit the job again"})
         return 1
     (folder / f"{step}.part").rename(folder / step)
     return 0

@@ -1,0 +1,20 @@
+"""How many threads the native libraries below scikit-learn may start."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+from forebay.core.extras import need
+
+_WORTH_IT = 500_000
+
+
+def threads_for(values: int) -> AbstractContextManager[object]:
+    """One thread for little data: threads that wait for each other cost more than they bring.
+
+    On a busy machine they cost a hundred times more, because they wait by spinning.
+    """
+    if values > _WORTH_IT:
+        return nullcontext()
+    limits: AbstractContextManager[object] = need("threadpoolctl", "sklearn").threadpool_limits(limits=1)
+    return limits
