@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := src tests tools
 WORKERS ?= 2
+# each test process has one core to itself
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test fix bench chaos docs lock services clean
@@ -24,7 +27,7 @@ check: .venv/developer services ## Format, lint, types, import law, fast tests: 
 	$(BIN)/pytest -q -n $(WORKERS) -m "not slow and not chaos and not postgresql" --hypothesis-profile quick
 
 test: .venv/developer services ## The whole suite, with every service it needs and the floor under coverage
-	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 fix: .venv/developer ## Format, and mend what the linter can
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -19,6 +19,7 @@ settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("thorough")
 
 BOTH = ["sqlite", "postgresql"]
+WHOLE = {"forebay_up", "forebay_up_on", "shared_forebay"}
 
 
 def pytest_configure() -> None:
@@ -29,8 +30,10 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the twins on PostgreSQL, wherever their database comes from."""
+    """Mark the twins on PostgreSQL, and what starts whole processes, wherever that comes from."""
     for item in items:
+        if WHOLE & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
         params = getattr(getattr(item, "callspec", None), "params", {})
         if any(isinstance(value, str) and value == "postgresql" for value in params.values()):
             item.add_marker(pytest.mark.postgresql)

@@ -6,6 +6,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -16,6 +17,8 @@ from forebay.control.registry import Registry, VersionRecord
 from forebay.control.store import Database, MemoryBlobs, migrate
 from forebay.core.errors import Conflict, Malformed, NotFound
 from support.artifacts import register
+
+pytestmark = pytest.mark.slow
 
 MODELS = st.sampled_from(["digits", "prices"])
 NUMBERS = st.integers(1, 4)

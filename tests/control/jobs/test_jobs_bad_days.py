@@ -10,6 +10,8 @@ import pytest
 from forebay.control.jobs import Jobs, State
 from support.toy_jobs import wait_over
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def jobs(jobs_and_folder: tuple[Jobs, Path]) -> Jobs:

@@ -11,6 +11,8 @@ from forebay.control.store import Database
 from forebay.core.errors import Conflict
 from support.toy_jobs import jobs_at_work, toy_kinds, wait_over, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_job_that_works_too_long_fails(database: Database, system_url: str, folder: Path) -> None:
     with jobs_at_work(database, system_url, folder, time_limit_s=1.0) as jobs:

@@ -66,9 +66,11 @@ def shop_pipeline(missing: Any) -> Pipeline:
     [
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),
         RandomForestClassifier(10, random_state=0),
-        HistGradientBoostingClassifier(max_iter=5, random_state=0),
+        pytest.param(HistGradientBoostingClassifier(max_iter=5, random_state=0), marks=pytest.mark.slow),
         GradientBoostingClassifier(n_estimators=2, random_state=0),
-        MLPClassifier((8,), solver="lbfgs", max_iter=2000, random_state=0),
+        pytest.param(
+            MLPClassifier((8,), solver="lbfgs", max_iter=2000, random_state=0), marks=pytest.mark.slow
+        ),
         GridSearchCV(GaussianNB(), {"var_smoothing": [0.1]}, cv=2),
     ],
     ids=lambda model: type(model).__name__,

@@ -15,6 +15,8 @@ from forebay.serving.runtime import Budget, open_backend
 from forebay.workshop.convert import verify
 from forebay.workshop.train import Trained, train
 
+pytestmark = pytest.mark.slow
+
 
 def test_breast_cancer_is_told_apart() -> None:
     data = load_breast_cancer()

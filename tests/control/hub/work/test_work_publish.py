@@ -15,7 +15,7 @@ from forebay.core import INFO_NAME, ArtifactInfo, Manifest
 from forebay.workshop.convert import convert
 from support.flowers import ended, submit, upload
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")

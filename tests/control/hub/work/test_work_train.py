@@ -13,7 +13,7 @@ from forebay.control.access import Role
 from support.flowers import ended, flowers, submit, upload
 from support.hub import RunningHub
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 def train_body(client: httpx.Client, **more: Any) -> dict[str, Any]:
