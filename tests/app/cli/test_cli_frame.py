@@ -46,6 +46,12 @@ def test_import_forebay_is_cheap() -> None:
     assert not {"numpy", "httpx", "msgspec", "sklearn"} & set(found.stdout.split())
 
 
+def test_a_misspelt_setting_is_an_error_and_not_another_hub() -> None:
+    done = forebay("models", FOREBAY_URI="http://hub.example.org:8080")
+    assert done.returncode == 1
+    assert done.stderr == "forebay: FOREBAY_URI is no setting; did you mean FOREBAY_URL?\n"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_of_the_help_exists_and_says_what_it_does(name: str) -> None:
     command = cli.get_command(click.Context(cli), name)

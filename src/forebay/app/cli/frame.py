@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 import msgspec
 
+from forebay.app.settings import check_environment
 from forebay.client import Hub, LineProgress, Progress, connect
 
 P = ParamSpec("P")
@@ -33,6 +35,7 @@ class Talk:
         """The hub, connected at the first use."""
         hub = self._context.meta.get(_HUB)
         if hub is None:
+            check_environment(os.environ)
             hub = self._context.meta[_HUB] = connect(project=self._context.meta.get(_PROJECT))
             self._context.call_on_close(hub.close)
         assert isinstance(hub, Hub)
