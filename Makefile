@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := src tests tools
+SOURCES := src tests tools examples
 WORKERS ?= 2
 # each test process has one core to itself
 export OMP_NUM_THREADS := 1

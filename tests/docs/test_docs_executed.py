@@ -55,10 +55,11 @@ class Reader:
         self.folder = folder
         self.home = folder / "home"
         self.names: dict[str, object] = {"__name__": "__main__"}
-        shim = folder / "bin" / "forebay"
-        shim.parent.mkdir()
-        shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m forebay "$@"\n')
-        shim.chmod(0o755)
+        (folder / "bin").mkdir()
+        for name, arguments in (("forebay", " -m forebay"), ("python", "")):
+            shim = folder / "bin" / name
+            shim.write_text(f'#!/bin/sh\nexec {sys.executable}{arguments} "$@"\n')
+            shim.chmod(0o755)
         (folder / "examples").symlink_to(ROOT / "examples")
 
     def do(self, block: Block) -> str:
