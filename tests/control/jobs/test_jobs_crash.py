@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -151,6 +152,7 @@ def cancel_while_stopped(looking: Jobs, job_id: str, pid: int) -> None:
             looking.cancel(job_id)
             return
         os.kill(pid, signal.SIGCONT)
+        time.sleep(0.3)  # long enough to let go of it
     raise AssertionError("the process holds the row whenever it is stopped")
 
 
