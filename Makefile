@@ -36,8 +36,9 @@ fix: .venv/developer ## Format, and mend what the linter can
 chaos: .venv/developer services ## kill -9 the hub and the node under load; nothing accepted may be lost
 	$(BIN)/pytest -n 0 -m chaos
 
-docs: .venv/developer ## Print docs/settings.md anew and run every block of the documentation
+docs: .venv/developer ## Print docs/settings.md and docs/demo.svg anew, and run every block of the documentation
 	$(BIN)/python -m tools.settings_page > docs/settings.md
+	$(BIN)/forebay demo --picture docs/demo.svg
 	$(BIN)/pytest -n 0 tests/docs
 
 lock: .venv/developer ## Pin every dependency anew, with hashes

@@ -32,7 +32,7 @@ class Patience(NamedTuple):
     "Exponential backoff and jitter").
     """
 
-    tries: int = 5
+    tries: int = 7
     longest_s: float = 10.0
     first_s: float = 0.1
 
@@ -54,6 +54,8 @@ class Patience(NamedTuple):
 
 
 STEADY = Patience()
+"""About six seconds: as long as a supervisor needs to start a hub or a node again."""
+BRIEF = Patience(tries=3)
 AT_ONCE = Patience(tries=1)
 
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 import msgspec
 
 from forebay.client.datasets import name_for
-from forebay.client.door import Door
-from forebay.client.inference import curl_for, predict, sample_rows
+from forebay.client.door import BRIEF, Door
+from forebay.client.inference import ask_with_new_key, curl_for, predict, sample_rows
 from forebay.client.jobs import JobsOf, result_of
 from forebay.client.places import Place, find_place
 from forebay.client.predictions import Predictions
@@ -24,7 +24,7 @@ from forebay.client.rows import Rows, rows_of
 from forebay.client.shown import Listing
 from forebay.client.tenancy import KeysOf, ProjectsOf
 from forebay.core import INFO_NAME, ArtifactInfo, ModelRef
-from forebay.core.errors import Malformed, NotFound, NotReady
+from forebay.core.errors import ForebayError, Malformed, NotFound, NotReady
 
 
 def connect(url: str | None = None, key: str | None = None, project: str | None = None) -> Hub:
@@ -47,7 +47,12 @@ class Hub:
         self._place = place
         self._door = Door(place.url, place.key)
         self._node: Door | None = None
-        self.me = self._door.ask("GET", "/api/v1/me", Me)
+        self._node_knows_key = False
+        try:
+            self.me = self._door.ask("GET", "/api/v1/me", Me, patience=BRIEF)
+        except ForebayError:
+            self._door.close()
+            raise
         self.project = project or self.me.project
         self.jobs = JobsOf(self._door, self.project)
         self.keys = KeysOf(self._door, self.project)
@@ -241,7 +246,12 @@ class Hub:
         path = f"/predict/{ref.model}"
         if ref != ModelRef(ref.model):
             path += f"/versions/{self._number(ref)}"
-        return predict(self.node(), path, rows_of(data))
+        node, rows = self.node(), rows_of(data)
+        if self._node_knows_key:
+            return predict(node, path, rows)
+        answer = ask_with_new_key(lambda: predict(node, path, rows))
+        self._node_knows_key = True
+        return answer
 
     def sample(self, name: str, version: WhichVersion = None) -> Rows:
         """The real rows that were kept with a version; raises `NotFound` if there are none."""
@@ -258,7 +268,15 @@ class Hub:
         return curl_for(self.node().url, self._place.secret, name, body)
 
     def node(self) -> Door:
-        """The node that answers predictions; raises `NotReady` while none is alive."""
+        """The node that answers predictions; raises `NotReady` while none is alive.
+
+        A node knows a caller's project by their key alone, so another project needs a key of its own.
+        """
+        if self.project != self.me.project:
+            raise Malformed(
+                f"this key is answered for the project {self.me.project!r}; "
+                f"make one of {self.project!r} with `forebay keys create --project {self.project}`"
+            )
         if self._node is None:
             url = self.me.inference_url or self._door.ask("GET", "/api/v1/me", Me).inference_url
             if url is None:

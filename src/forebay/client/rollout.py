@@ -11,7 +11,7 @@ from forebay.client.progress import Progress
 from forebay.client.results import Deployment, Items, NodeVersion, Version
 from forebay.client.shown import Listing
 from forebay.core import ModelRef
-from forebay.core.errors import Broken, Malformed, NotReady
+from forebay.core.errors import Broken, Late, Malformed, NotReady
 
 WhichVersion: TypeAlias = "Version | int | str | None"
 _GRACE_S = 3.0
@@ -51,7 +51,11 @@ class Rollouts:
         """
         started = time.monotonic()
         for pause_s in _pauses():
-            found, passed_s = self.get(model), time.monotonic() - started
+            passed_s = time.monotonic() - started
+            found = self._look(model, bear=passed_s < timeout_s)
+            if found is None:
+                progress.step("waiting for the hub, which is away")
+                continue
             if found.ready:
                 return found
             progress.step(f"waiting for {model}: {behind(found)}")
@@ -63,6 +67,15 @@ class Rollouts:
                 raise NotReady(f"{model} is not ready after {timeout_s:g} s: {behind(found)}")
             time.sleep(pause_s)
         raise AssertionError("unreachable: the pauses never end")
+
+    def _look(self, model: str, *, bear: bool) -> Deployment | None:
+        """The deployment; None while the hub is away and that is still to be borne."""
+        try:
+            return self.get(model)
+        except (NotReady, Late):
+            if not bear:
+                raise
+            return None
 
 
 def body_for(ref: ModelRef, weights: Mapping[int, int] | None, limits: Mapping[str, Any]) -> dict[str, Any]:

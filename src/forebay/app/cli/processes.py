@@ -46,14 +46,16 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 @click.command()
-@_options(_home, _host, _port, _hub_port, _workers, _database)
+@_options(_home, _host, _port, _hub_port, _workers, _database, _parent)
 @click.option("-d", "--detach", is_flag=True, help="Return as soon as everything answers; `down` stops it.")
 @_json
-def up(detach: bool, as_json: bool, **options: Any) -> None:
+def up(detach: bool, as_json: bool, parent: int | None, **options: Any) -> None:
     """Start a hub and a node on this machine, and keep them running.
 
     What dies is started again. Ctrl-C, SIGTERM or `forebay down` let both finish what they accepted.
     """
+    if parent:
+        die_with_parent(parent)
     settings = Settings.load(**options)
     home = Home(settings.home)
     if not detach:

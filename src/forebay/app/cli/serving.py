@@ -84,6 +84,12 @@ def _deployed(talk: Talk, found: Deployment) -> None:
             ("ready", [share.node for share in found.nodes] if found.ready else "not yet"),
         ]
     )
+    if found.ready and talk.hub.project == talk.hub.me.project:
+        _show_call(talk, found)
+
+
+def _show_call(talk: Talk, found: Deployment) -> None:
+    """A line to paste, with a real row, where the version has any."""
     try:
         sample = talk.hub.sample(found.model, found.targets[0].version)
     except NotFound:

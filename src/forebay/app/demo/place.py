@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -42,8 +43,10 @@ def own_forebay(stage: Stage) -> Iterator[Hub]:
 
 def _start(home: Home, stage: Stage) -> Running:
     with stage.step("Start a hub and a node") as step:
-        settings = Settings.load({}, home=home.folder, port=0, hub_port=0)
-        running = start_detached(home, own_command("up"), environment_for(settings))
+        settings = Settings.load({}, home=home.folder, port=0, hub_port=0, node_name="node-1")
+        running = start_detached(
+            home, own_command("up", "--parent", str(os.getpid())), environment_for(settings)
+        )
         step.tell(f"hub {running.hub_url}, node {running.node_url}")
         step.tell(f"home {home.folder}, gone when this is over")
         return running

@@ -74,8 +74,9 @@ class Stage:
         self.print("")
 
     def whisper(self, text: str) -> None:
-        """What is going on now, in place of what was said before."""
-        self._status.update(text)
+        """What is going on now, in place of what was said before; one line, for two are not erased well."""
+        room = self._console.width - 4
+        self._status.update(text if len(text) <= room else f"{text[: room - 1]}…")
 
     def print(self, part: RenderableType, plain: RenderableType | None = None) -> None:
         """On the terminal and on the film; *plain* on a terminal without colours."""
@@ -96,7 +97,9 @@ class Stage:
         self.print("")
         lines = command.replace(" -H ", " \\\n  -H ").replace(" -d ", " \\\n  -d ")
         self._console.out(lines, style="cyan", highlight=False)
-        self._film.print(Text(lines, style="cyan"))
+        for line in lines.split("\n"):
+            for start in range(0, len(line), _WIDTH):
+                self._film.print(Text(line[start : start + _WIDTH], style="cyan", no_wrap=True))
 
     def close(self) -> None:
         """Develop the film."""

@@ -173,7 +173,7 @@ def create_key(stage: Stage, hub: Hub) -> NewKey:
     """What an application gets: it may ask this one model, and nothing else."""
     with stage.step("Create a key for an application") as step:
         key = hub.keys.create("demo", role="inference", models=[_MODEL])
-        step.tell(f"{key.id} may ask {_MODEL}, and nothing else; only the digest of its secret is kept")
+        step.tell(f"{key.id} may ask {_MODEL}, and nothing else; only its digest is kept")
         return key
 
 
@@ -211,11 +211,10 @@ def bill(stage: Stage, hub: Hub, key: NewKey, requests: int) -> Usage:
         usage = _ledger(hub, key, requests, step)
         total = usage.total
         step.tell(
-            f"{requests} requests were answered, [bold]{total.requests}[/] are in the ledger: "
+            f"{requests} requests answered, [bold]{total.requests}[/] in the ledger: "
             f"{total.rows} rows, {total.compute_s * 1000:.1f} ms of computing"
         )
-        cost = f"{total.cost.normalize():f} {usage.currency}"
-        step.tell(f"under the plan '{usage.plan}' that is [bold]{cost}[/]")
+        step.tell(f"under the plan '{usage.plan}' that is [bold]{total.cost:.6f} {usage.currency}[/]")
         return usage
 
 

@@ -128,6 +128,7 @@ class Node:
     def _apply(self, snapshot: Snapshot) -> None:
         self.admission = Admission(snapshot.keys)
         self.versions.apply(snapshot)
+        self._changed.set()  # whoever waits for a deployment that changes nothing waits for these words
 
     async def _report(self) -> None:
         while True:
