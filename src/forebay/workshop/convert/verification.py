@@ -72,7 +72,7 @@ def _check_files(folder: Path, known: set[str]) -> None:
 def _checked_graph(folder: Path, name: str) -> set[str]:
     """The names of the files with external weights; raises `Malformed` when the graph is not sound."""
     import onnx  # noqa: PLC0415 (heavy)
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # noqa: PLC0415 (no stubs; heavy)
+    from google.protobuf.message import DecodeError  # noqa: PLC0415 (heavy)
 
     path = folder / name
     if not path.is_file():
