@@ -46,7 +46,13 @@ def gone(pid: int) -> bool:
 @pytest.mark.slow
 def test_up_says_where_everything_is_and_down_ends_it(instance: Instance) -> None:
     shown = instance.run("up", "--detach").stdout
-    for word in (instance.hub_url, instance.node_url, str(instance.home / "admin.key"), "forebay down"):
+    for word in (
+        instance.hub_url,
+        instance.node_url,
+        instance.grpc_url,
+        str(instance.home / "admin.key"),
+        "forebay down",
+    ):
         assert word in shown
     assert instance.json("status")["ready"]
     assert "answers" in instance.run("status").stdout
@@ -76,7 +82,7 @@ def test_a_second_up_on_the_same_home_is_refused(instance: Instance) -> None:
     assert instance.json("status")["ready"]
 
 
-@pytest.mark.parametrize("option", ["--port", "--hub-port"])
+@pytest.mark.parametrize("option", ["--port", "--grpc-port", "--hub-port"])
 def test_a_taken_port_is_refused_by_the_name_of_its_setting(instance: Instance, option: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -96,6 +96,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("FOREBAY_HOME", str(found.home))
     monkeypatch.setenv("FOREBAY_PORT", "0")
+    monkeypatch.setenv("FOREBAY_GRPC_PORT", "0")
     monkeypatch.setenv("FOREBAY_HUB_PORT", "0")
     yield found
     for thing in found.names.values():

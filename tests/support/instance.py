@@ -20,7 +20,7 @@ class Instance:
 
     def __init__(self, home: Path, **settings: object) -> None:
         self.home = home
-        given = {"home": home, "port": 0, "hub_port": 0} | settings
+        given = {"home": home, "port": 0, "grpc_port": 0, "hub_port": 0} | settings
         self.environ = dict(os.environ) | {
             f"FOREBAY_{name.upper()}": str(value) for name, value in given.items()
         }
@@ -60,6 +60,11 @@ class Instance:
     def node_url(self) -> str:
         """Where the node is."""
         return str(self.said["node_url"])
+
+    @property
+    def grpc_url(self) -> str:
+        """Where the node takes gRPC calls."""
+        return str(self.said["grpc_url"])
 
     @property
     def admin_key(self) -> str:

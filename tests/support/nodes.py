@@ -72,7 +72,13 @@ class Prepared:
     def config(self, **changed: object) -> NodeConfig:
         """For a node on this folder whose hub is away."""
         config = NodeConfig(
-            folder=self.folder, hub_url="http://127.0.0.1:9", key="none", name="test", port=0, drain_s=2.0
+            folder=self.folder,
+            hub_url="http://127.0.0.1:9",
+            key="none",
+            name="test",
+            port=0,
+            grpc_port=0,
+            drain_s=2.0,
         )
         return replace(config, **changed)  # type: ignore[arg-type]  # the test names real fields
 
@@ -102,6 +108,9 @@ class Running:
             raise self._failure
 
     def stop(self) -> None:
+        """Let it finish; harmless when it has."""
+        if not self._thread.is_alive():
+            return
         self._loop.call_soon_threadsafe(self._leave.set)
         self._thread.join(20)
         assert not self._thread.is_alive(), "the node did not stop"

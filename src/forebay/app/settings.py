@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 from forebay.core.errors import Malformed
 
@@ -56,6 +57,7 @@ class Settings:
         "127.0.0.1"
     )
     port: Annotated[int, "TCP port of the node; 0 takes a free one.", _PORT] = 8000
+    grpc_port: Annotated[int, "TCP port of the node for gRPC; 0 takes a free one.", _PORT] = 8001
     hub_port: Annotated[int, "TCP port of the hub; 0 takes a free one.", _PORT] = 8080
     workers: Annotated[int, "Node processes that share the node's port.", _COUNT] = 1
     node_name: Annotated[str, "What the node is called; empty: the machine's name and the port."] = ""
@@ -145,6 +147,12 @@ class Settings:
     def node_url(self) -> str:
         """The node's address for callers."""
         return self.public_url.rstrip("/") or f"http://{_bracketed(self.local_host)}:{self.port}"
+
+    @property
+    def grpc_url(self) -> str:
+        """Where gRPC clients find the node: a host and a port, as they write it."""
+        public = urlsplit(self.public_url).hostname if self.public_url else None
+        return f"{_bracketed(public or self.local_host)}:{self.grpc_port}"
 
 
 class _Knob(NamedTuple):

@@ -24,7 +24,8 @@ NODE_KEY = "node.key"
 def plan_of(settings: Settings, *, with_hub: bool) -> Plan:
     """The processes of *settings* on ports that are free now; raises `Conflict` when one is taken."""
     port = claimed_port(settings.host, settings.port, "--port")
-    settings = replace(settings, port=port)
+    grpc_port = claimed_port(settings.host, settings.grpc_port, "--grpc-port")
+    settings = replace(settings, port=port, grpc_port=grpc_port)
     if with_hub:
         hub_port = claimed_port(settings.host, settings.hub_port, "--hub-port")
         settings = replace(settings, hub_port=hub_port, url="", key="")
@@ -35,6 +36,7 @@ def plan_of(settings: Settings, *, with_hub: bool) -> Plan:
         environ=environment_for(settings),
         hub_url=settings.hub_url,
         node_url=settings.node_url,
+        grpc_url=settings.grpc_url,
         node_key=settings.home / NODE_KEY,
         drain_s=settings.drain_s,
         release=forebay.__version__,
@@ -64,6 +66,7 @@ def node_config(settings: Settings, worker: int = 0) -> NodeConfig:
         name=name if settings.workers == 1 else f"{name}.{worker}",
         host=settings.host,
         port=settings.port,
+        grpc_port=settings.grpc_port,
         public_url=settings.node_url,
         worker=worker,
         workers=settings.workers,

@@ -20,6 +20,7 @@ RUNNING = Running(
     pid=os.getpid(),
     hub_url="http://127.0.0.1:1",
     node_url="http://127.0.0.1:2",
+    grpc_url="127.0.0.1:3",
     started_at="2026-11-21T12:00:00+00:00",
     release="0",
     parts={"hub": Part(pid=5, ready=True), "node": Part()},

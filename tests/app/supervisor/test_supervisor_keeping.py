@@ -41,6 +41,7 @@ class Stage:
             environ=dict(os.environ),
             hub_url=f"http://127.0.0.1:{self.hub_port}",
             node_url=f"http://127.0.0.1:{self.node_port}",
+            grpc_url="127.0.0.1:0",
             node_key=self.key,
             drain_s=drain_s,
             release="0",

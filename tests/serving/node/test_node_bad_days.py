@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from forebay.core import DataType, Key, Limits, Signature, TensorSpec
-from forebay.core.errors import Broken, StorageFull
+from forebay.core.errors import Broken, Conflict, StorageFull
 from forebay.serving.node.feed import read_snapshot
 from forebay.serving.usage import FileJournal
 from support.nodes import Prepared, Running, running
@@ -164,14 +164,18 @@ def test_two_nodes_never_share_a_folder(prepared: Prepared) -> None:
         FileJournal(prepared.folder / "journal" / "0")
 
 
-def test_a_taken_port_is_an_error_that_names_it(prepared: Prepared, tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["port", "grpc_port"])
+def test_a_taken_port_is_refused_by_the_name_of_its_setting(
+    prepared: Prepared, tmp_path: Path, option: str
+) -> None:
     other = Prepared(tmp_path / "other")
-    with (
-        running(prepared) as node,
-        pytest.raises(OSError, match="address already in use"),
-        running(other, port=node.port),
-    ):
-        pytest.fail("two nodes on one port")
+    with running(prepared) as node:
+        port = {"port": node.port, "grpc_port": node.node.grpc_port}[option]
+        with (
+            pytest.raises(Conflict, match=f"port {port} is taken; .* FOREBAY_{option.upper()}"),
+            running(other, **{option: port}),
+        ):
+            pytest.fail("two nodes on one port")
 
 
 def test_a_clock_that_jumps_changes_no_deadline_and_no_duration(

@@ -29,6 +29,9 @@ F = TypeVar("F", bound=Callable[..., object])
 _home = click.option("--home", type=click.Path(path_type=Path), help="Folder of everything that is kept.")
 _host = click.option("--host", metavar="ADDRESS", help="Listen on this address.")
 _port = click.option("--port", type=int, metavar="N", help="TCP port of the node; 0 takes a free one.")
+_grpc_port = click.option(
+    "--grpc-port", type=int, metavar="N", help="TCP port of the node for gRPC; 0 takes a free one."
+)
 _hub_port = click.option("--hub-port", type=int, metavar="N", help="TCP port of the hub; 0 takes a free one.")
 _workers = click.option("--workers", type=int, metavar="N", help="Node processes that share the port.")
 _database = click.option("--database-url", metavar="URL", help="PostgreSQL instead of SQLite in the home.")
@@ -46,7 +49,7 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 @click.command()
-@_options(_home, _host, _port, _hub_port, _workers, _database, _parent)
+@_options(_home, _host, _port, _grpc_port, _hub_port, _workers, _database, _parent)
 @click.option("-d", "--detach", is_flag=True, help="Return as soon as everything answers; `down` stops it.")
 @_json
 def up(detach: bool, as_json: bool, parent: int | None, **options: Any) -> None:
@@ -88,7 +91,8 @@ def status(as_json: bool, **options: Any) -> int:
         paper.line(f"nothing runs from {found.home}; `forebay up` starts a hub and a node")
     else:
         facts = [("home", found.home), ("up since", found.started_at), ("process", found.pid)]
-        paper.facts([*facts, ("hub", found.hub_url), ("node", found.node_url), ("trouble", found.trouble)])
+        places = [("hub", found.hub_url), ("node", found.node_url), ("gRPC", found.grpc_url)]
+        paper.facts([*facts, *places, ("trouble", found.trouble)])
         rows = [
             (name, part.pid or "", "answers" if part.ready else "does not answer", part.restarts)
             for name, part in found.parts.items()
@@ -100,7 +104,7 @@ def status(as_json: bool, **options: Any) -> int:
 
 
 @click.command()
-@_options(_home, _host, _port, _hub_port, _database, _json)
+@_options(_home, _host, _port, _grpc_port, _hub_port, _database, _json)
 def doctor(as_json: bool, **options: Any) -> int:
     """Find the ten commonest mistakes, and say how to mend each; the exit code is 1 if one is found."""
     from forebay.app.doctor import State, examine  # noqa: PLC0415 (loads a client)
@@ -127,7 +131,7 @@ def hub(parent: int | None, **options: Any) -> None:
 
 
 @click.command()
-@_options(_home, _host, _port, _workers, _parent)
+@_options(_home, _host, _port, _grpc_port, _workers, _parent)
 @click.option("--hub", "url", metavar="URL", help="Address of the hub that this node belongs to.")
 @click.option("--worker", type=int, hidden=True)
 def node(parent: int | None, worker: int | None, **options: Any) -> None:
@@ -171,6 +175,7 @@ def _banner(home: Home, running: Running | None, stop_with: str, *, as_json: boo
         [
             ("hub", f"{running.hub_url}   (API /api/v1, its documentation /docs)"),
             ("node", f"{running.node_url}   (POST /predict/MODEL, Open Inference Protocol /v2)"),
+            ("gRPC", f"{running.grpc_url}   (Open Inference Protocol: ModelInfer, ModelStreamInfer)"),
             ("key", f"{key}   (commands on this machine find it by themselves)"),
             ("logs", home.logs),
             ("stop with", stop_with),

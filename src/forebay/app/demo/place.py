@@ -43,7 +43,7 @@ def own_forebay(stage: Stage) -> Iterator[Hub]:
 
 def _start(home: Home, stage: Stage) -> Running:
     with stage.step("Start a hub and a node") as step:
-        settings = Settings.load({}, home=home.folder, port=0, hub_port=0, node_name="node-1")
+        settings = Settings.load({}, home=home.folder, port=0, grpc_port=0, hub_port=0, node_name="node-1")
         running = start_detached(
             home, own_command("up", "--parent", str(os.getpid())), environment_for(settings)
         )

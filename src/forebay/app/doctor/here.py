@@ -25,13 +25,14 @@ def check_ports(patient: Patient) -> Finding:
         return Finding.ok(
             f"held by our own hub and node ({patient.running.hub_url}, {patient.running.node_url})"
         )
-    for port, option in ((settings.port, "--port"), (settings.hub_port, "--hub-port")):
+    ports = (settings.port, "--port"), (settings.grpc_port, "--grpc-port"), (settings.hub_port, "--hub-port")
+    for port, option in ports:
         try:
             claimed_port(settings.host, port, option)
         except ForebayError as error:
             what, _, mend = str(error).partition("; ")
             return Finding.fail(what, f"{mend}; `ss -ltnp 'sport = :{port}'` names who has it")
-    return Finding.ok(f"{settings.port} (node) and {settings.hub_port} (hub) are free")
+    return Finding.ok(f"{settings.port}, {settings.grpc_port} (node) and {settings.hub_port} (hub) are free")
 
 
 def check_disk(patient: Patient) -> Finding:

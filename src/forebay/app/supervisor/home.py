@@ -28,6 +28,7 @@ class Running(msgspec.Struct, frozen=True):
     pid: int
     hub_url: str
     node_url: str
+    grpc_url: str
     started_at: str
     release: str
     parts: dict[str, Part]

@@ -30,6 +30,7 @@ class Plan(NamedTuple):
     environ: dict[str, str]
     hub_url: str
     node_url: str
+    grpc_url: str
     node_key: Path
     drain_s: float
     release: str
@@ -104,6 +105,7 @@ class Supervisor:
             pid=os.getpid(),
             hub_url=self._plan.hub_url,
             node_url=self._plan.node_url,
+            grpc_url=self._plan.grpc_url,
             started_at=self._started_at,
             release=self._plan.release,
             stops_within_s=(self._plan.drain_s + _GRACE_S) * 2,

@@ -32,6 +32,7 @@ class Status(msgspec.Struct, frozen=True):
     release: str | None = None
     hub_url: str | None = None
     node_url: str | None = None
+    grpc_url: str | None = None
     parts: dict[str, Part] = {}
     trouble: str = ""
 
@@ -99,6 +100,7 @@ def status(home: Home) -> Status:
         release=running.release,
         hub_url=running.hub_url,
         node_url=running.node_url,
+        grpc_url=running.grpc_url,
         parts=parts,
         trouble=running.trouble,
     )

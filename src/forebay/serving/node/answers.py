@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forebay.core import Permission, Principal, UsageEvent
 from forebay.core.errors import ForebayError, message_for
 from forebay.serving.engine import Outcome
 from forebay.serving.node import pages
+from forebay.serving.node.asking import answer_of, ask, usage_of
 from forebay.serving.node.doors import Door
 from forebay.serving.node.encoding import decoded, encoded
 from forebay.serving.node.exchange import BINARY, JSON, Exchange
-from forebay.serving.node.outbox import Letter
 from forebay.serving.node.routing import Served
-from forebay.serving.wire import Answer, Call, oip, oip_pages, rows
+from forebay.serving.wire import Call, oip, oip_pages, rows
 
 if TYPE_CHECKING:
     from forebay.serving.node.service import Node
@@ -52,17 +51,8 @@ def _body(node: Node, exchange: Exchange) -> bytes:
 
 def _ask(node: Node, exchange: Exchange, served: Served, call: Call, protocol: str) -> None:
     """Give the call a seat; it is freed when the caller hangs up."""
-    served.check_bf16(call.bf16)
-    wait_s = node.config.request_wait_s
-    if call.timeout_s is not None:
-        wait_s = min(wait_s, call.timeout_s)
-    lane = served.lane
-    seat = lane.submit(
-        call.inputs,
-        partial(_answered, node, exchange, served, call, protocol),
-        exchange.began_s + wait_s,
-    )
-    exchange.on_gone = partial(lane.withdraw, seat)
+    done = partial(_answered, node, exchange, served, call, protocol)
+    exchange.on_gone = ask(served, call, exchange.began_s, node.config.request_wait_s, done)
 
 
 def _answered(
@@ -86,41 +76,50 @@ def _answered(
         outcome.queue_ns / 1e6,
         outcome.compute_ns / 1e6,
     )
-    event = _event(exchange, served, protocol, outcome, len(body))
-    node.outbox.post(Letter(exchange, body, content_type, headers, event))
+    assert exchange.principal is not None
+    event = usage_of(
+        exchange.principal,
+        served,
+        protocol,
+        outcome,
+        request_bytes=exchange.size,
+        response_bytes=len(body),
+        began_s=exchange.began_s,
+        request_id=exchange.headers.get(b"x-request-id", b""),
+    )
+    node.outbox.post(_Reply(node, exchange, body, content_type, headers, event))
+
+
+class _Reply(NamedTuple):
+    """The `Letter` of an HTTP request."""
+
+    node: Node
+    exchange: Exchange
+    body: bytes
+    content_type: bytes
+    headers: bytes
+    event: UsageEvent
+
+    @property
+    def gone(self) -> bool:
+        return self.exchange.gone
+
+    def send(self) -> None:
+        self.exchange.reply(200, self.body, self.content_type, self.headers)
+
+    def refuse(self, error: ForebayError) -> None:
+        self.node.refuse(self.exchange, error)
 
 
 def _written(served: Served, call: Call, protocol: str, outcome: Outcome) -> tuple[bytes, bytes]:
     """The body, and the header line of OIP's binary answers."""
-    answer = Answer(served.model, str(served.version), outcome.outputs, call.id, served.bf16_out)
+    answer = answer_of(served, call, outcome)
     if protocol == "rows":
         return rows.encode_answer(answer, served.lane.signature), b""
     body, json_size = oip.encode_answer(answer, call)
     if json_size is None:
         return body, b""
     return body, b"inference-header-content-length: %d\r\n" % json_size
-
-
-def _event(
-    exchange: Exchange, served: Served, protocol: str, outcome: Outcome, response_bytes: int
-) -> UsageEvent:
-    assert exchange.principal is not None
-    return UsageEvent(
-        time_ns=time.time_ns(),
-        project=exchange.principal.project,
-        key_id=exchange.principal.key_id,
-        model=served.model,
-        version=served.version,
-        protocol=protocol,
-        operation="infer",
-        rows=outcome.rows,
-        request_bytes=exchange.size,
-        response_bytes=response_bytes,
-        queue_ns=outcome.queue_ns,
-        compute_ns=outcome.compute_ns,
-        wall_ns=int((time.monotonic() - exchange.began_s) * 1e9),
-        request_id=exchange.headers.get(b"x-request-id", b"")[:128].decode("latin-1"),
-    )
 
 
 def _live(_node: Node, exchange: Exchange) -> None:

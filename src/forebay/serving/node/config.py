@@ -20,6 +20,7 @@ class NodeConfig:
     name: str
     host: str = "127.0.0.1"
     port: int = 8000
+    grpc_port: int = 8001
     public_url: str = ""
     worker: int = 0
     workers: int = 1

@@ -66,10 +66,16 @@ class NodeMetrics(Collector):
         yield _gauge("forebay_hub_connected", "1 while the hub is in reach.", float(node.feed.connected))
         yield _gauge("forebay_journal_behind", "Usage events not yet in the ledger.", node.journal.behind)
         yield _gauge("forebay_connections", "Open HTTP connections.", len(node.http.connections))
+        peers = node.grpc.http2.connections
+        yield _gauge("forebay_grpc_connections", "Open gRPC connections.", len(peers))
         answers = CounterMetricFamily("forebay_http_answers", "HTTP answers.", labels=("door", "status"))
         for (door, status), count in node.http.answers.items():
             answers.add_metric((door, str(status)), count)
         yield answers
+        calls = CounterMetricFamily("forebay_grpc_answers", "gRPC answers.", labels=("method", "status"))
+        for (method, code), count in node.grpc.answers.items():
+            calls.add_metric((method, code), count)
+        yield calls
 
 
 def _of_the_lanes(lanes: list[tuple[tuple[str, str, str], LaneStats]]) -> Iterator[Metric]:

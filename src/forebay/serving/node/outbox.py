@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Protocol
 
 from forebay.core import UsageEvent
 from forebay.core.errors import ForebayError
-from forebay.serving.node.exchange import Exchange
 from forebay.serving.usage import Journal
 
 
-class Letter(NamedTuple):
+class Letter(Protocol):
     """An answer that is ready, and the usage that has to be in the journal before it leaves."""
 
-    exchange: Exchange
-    body: bytes
-    content_type: bytes
-    headers: bytes
-    event: UsageEvent
+    @property
+    def event(self) -> UsageEvent:
+        """What is billed."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits for it any more."""
+
+    def send(self) -> None:
+        """Let the answer leave."""
+
+    def refuse(self, error: ForebayError) -> None:
+        """Tell the caller *error* instead."""
 
 
 class Outbox:
     """Where answers wait for the journal; never longer than to the end of this turn of the loop."""
 
-    def __init__(
-        self, journal: Journal, refuse: Callable[[Exchange, Exception], None], written: Callable[[], None]
-    ) -> None:
+    def __init__(self, journal: Journal, written: Callable[[], None]) -> None:
         self._journal = journal
-        self._refuse = refuse
         self._written = written
         self._letters: list[Letter] = []
         self._loop = asyncio.get_running_loop()
@@ -42,15 +46,15 @@ class Outbox:
 
     def _flush(self) -> None:
         letters, self._letters = self._letters, []
-        present = [letter for letter in letters if not letter.exchange.gone]
+        present = [letter for letter in letters if not letter.gone]
         if not present:
             return
         try:
             self._journal.append([letter.event for letter in present])
         except ForebayError as error:
             for letter in present:
-                self._refuse(letter.exchange, error)
+                letter.refuse(error)
             return
         self._written()
-        for exchange, body, content_type, headers, _ in present:
-            exchange.reply(200, body, content_type, headers)
+        for letter in present:
+            letter.send()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import signal
 
-from forebay.core.errors import Conflict
 from forebay.serving.node.config import NodeConfig
 from forebay.serving.node.service import Node
 
@@ -15,7 +13,7 @@ _log = logging.getLogger("forebay.node")
 
 
 def run(config: NodeConfig) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. Raises `Conflict` when the port or the folder is taken."""
+    """Serve until SIGTERM or SIGINT, then drain. Raises `Conflict` when a port or the folder is taken."""
     try:
         import uvloop  # noqa: PLC0415 (not to be had on every platform)
     except ImportError:
@@ -30,13 +28,8 @@ async def _serve(config: NodeConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave.set)
-    try:
-        port = await node.start()
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise Conflict(f"port {config.port} is taken; choose another with --port or FOREBAY_PORT") from error
-    _log.info("listening on http://%s:%d", config.host, port)
+    port = await node.start()
+    _log.info("listening on http://%s:%d, gRPC on port %d", config.host, port, node.grpc_port)
     await leave.wait()
     _log.info("leaving: answering what was asked")
     await node.stop()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from forebay.core import ForebayError, NodeReport, Snapshot
-from forebay.core.errors import Broken, Unauthenticated, message_for
+from forebay.core.errors import Broken, Conflict, Unauthenticated, message_for
 from forebay.serving.engine import BatchLimits
 from forebay.serving.node.admission import Admission
 from forebay.serving.node.answers import DOORS, error_body
@@ -18,7 +21,10 @@ from forebay.serving.node.config import NodeConfig
 from forebay.serving.node.doors import Doors, WrongMethod
 from forebay.serving.node.exchange import JSON, Exchange
 from forebay.serving.node.feed import Feed
+from forebay.serving.node.grpc import GrpcServer
+from forebay.serving.node.grpc_doors import GRPC_DOORS, UNSERVED
 from forebay.serving.node.http import HttpLimits, HttpServer, header_lines
+from forebay.serving.node.http2 import Http2Limits
 from forebay.serving.node.hub import HubLink
 from forebay.serving.node.metrics import NodeMetrics
 from forebay.serving.node.outbox import Outbox
@@ -45,7 +51,7 @@ class Node:
         self.journal = FileJournal(folder / "journal" / str(config.worker), sync=config.journal_sync)
         self.hub = HubLink(config.hub_url, config.key, config.name)
         self.shipper = Shipper(self.journal, self.hub)
-        self.outbox = Outbox(self.journal, self.refuse, self.shipper.wake)
+        self.outbox = Outbox(self.journal, self.shipper.wake)
         self._artifacts = Artifacts(folder / "artifacts", self.hub)
         self._workers = Workers(ThreadPoolExecutor(os.cpu_count()), ThreadPoolExecutor(1))
         self._changed = asyncio.Event()
@@ -59,6 +65,8 @@ class Node:
         )
         self.feed = Feed(folder / f"snapshot-{config.worker}.json", self.hub, self._apply)
         self.http = HttpServer(self, _limits(config))
+        self.grpc = GrpcServer(self, GRPC_DOORS, UNSERVED, _http2_limits(config))
+        self.grpc_port = 0
         self.metrics = NodeMetrics(self)
         self._doors = Doors(DOORS)
         self._tasks: list[asyncio.Task[None]] = []
@@ -69,10 +77,13 @@ class Node:
         return self.feed.current.number > 0 and self.versions.ready and not self.http.draining
 
     async def start(self) -> int:
-        """Begin to serve; returns the port. Raises `OSError` when the port is taken."""
+        """Begin to serve; returns the port of HTTP. Raises `Conflict` when a port is taken."""
         self.feed.restore()
-        config = self.config
-        port = await self.http.start(config.host, config.port, share_port=config.workers > 1)
+        config, shared = self.config, self.config.workers > 1
+        with _taken(config.port, "--port or FOREBAY_PORT"):
+            port = await self.http.start(config.host, config.port, share_port=shared)
+        with _taken(config.grpc_port, "--grpc-port or FOREBAY_GRPC_PORT"):
+            self.grpc_port = await self.grpc.http2.start(config.host, config.grpc_port, share_port=shared)
         self._tasks = [
             asyncio.create_task(work) for work in (self.feed.follow(), self.shipper.run(), self._report())
         ]
@@ -82,7 +93,8 @@ class Node:
 
     async def stop(self) -> None:
         """Answer what was asked, ship what was counted, give everything back."""
-        await self.http.stop(self.config.drain_s)
+        wait_s = self.config.drain_s
+        await asyncio.gather(self.http.stop(wait_s), self.grpc.http2.stop(wait_s))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -163,6 +175,27 @@ def _limits(config: NodeConfig) -> HttpLimits:
         idle_wait_s=config.idle_wait_s,
         connections=config.connections,
     )
+
+
+def _http2_limits(config: NodeConfig) -> Http2Limits:
+    return Http2Limits(
+        max_header_bytes=config.max_header_bytes,
+        header_wait_s=config.header_wait_s,
+        body_wait_s=config.body_wait_s,
+        idle_wait_s=config.idle_wait_s,
+        connections=config.connections,
+    )
+
+
+@contextmanager
+def _taken(port: int, setting: str) -> Iterator[None]:
+    """Say which setting helps when *port* is somebody else's."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise Conflict(f"port {port} is taken; choose another with {setting}") from error
 
 
 def _headers_for(error: ForebayError) -> bytes:

@@ -1,0 +1,63 @@
+"""One inference, whatever door it came by: a seat in the lane, and the usage event of its answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from forebay.core import Principal, UsageEvent
+from forebay.serving.engine import Outcome
+from forebay.serving.node.routing import Served
+from forebay.serving.wire import Answer, Call
+
+_REQUEST_ID_BYTES = 128
+
+
+def ask(
+    served: Served, call: Call, began_s: float, wait_s: float, done: Callable[[Outcome], None]
+) -> Callable[[], None]:
+    """Give *call* a seat; returns what frees it when the caller leaves.
+
+    *wait_s* is the longest that the node lets anybody wait, counted from *began_s*.
+    """
+    served.check_bf16(call.bf16)
+    if call.timeout_s is not None:
+        wait_s = min(wait_s, call.timeout_s)
+    lane = served.lane
+    seat = lane.submit(call.inputs, done, began_s + wait_s)
+    return lambda: lane.withdraw(seat)
+
+
+def answer_of(served: Served, call: Call, outcome: Outcome) -> Answer:
+    """What the model said, as a protocol writes it."""
+    return Answer(served.model, str(served.version), outcome.outputs, call.id, served.bf16_out)
+
+
+def usage_of(
+    caller: Principal,
+    served: Served,
+    protocol: str,
+    outcome: Outcome,
+    *,
+    request_bytes: int,
+    response_bytes: int,
+    began_s: float,
+    request_id: bytes,
+) -> UsageEvent:
+    """What is written down before the answer leaves."""
+    return UsageEvent(
+        time_ns=time.time_ns(),
+        project=caller.project,
+        key_id=caller.key_id,
+        model=served.model,
+        version=served.version,
+        protocol=protocol,
+        operation="infer",
+        rows=outcome.rows,
+        request_bytes=request_bytes,
+        response_bytes=response_bytes,
+        queue_ns=outcome.queue_ns,
+        compute_ns=outcome.compute_ns,
+        wall_ns=int((time.monotonic() - began_s) * 1e9),
+        request_id=request_id[:_REQUEST_ID_BYTES].decode("latin-1"),
+    )
