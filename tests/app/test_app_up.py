@@ -189,6 +189,16 @@ def test_several_nodes_alone_run_under_a_supervisor_too(instance: Instance, tmp_
     assert supervisor.returncode == 0
 
 
+@pytest.mark.slow
+def test_a_second_hub_in_a_home_is_refused_before_it_touches_a_job(
+    instance: Instance,
+) -> None:
+    instance.up()
+    refused = instance.run("hub", check=False)
+    assert refused.returncode == 1
+    assert "another hub works on" in refused.stderr
+
+
 def test_a_misspelt_setting_stops_everything_before_it_starts(instance: Instance) -> None:
     instance.environ["FOREBAY_WORKER"] = "2"
     refused = instance.run("up", check=False)

@@ -33,8 +33,8 @@ _log = logging.getLogger("forebay.hub")
 def run_hub(settings: Settings) -> None:
     """Serve the control API until SIGTERM or SIGINT; raises `ForebayError` when it cannot begin."""
     start_logging(settings.log_level)
-    Home(settings.home).prepare()
     with (
+        Home(settings.home).held_by_hub(),
         bound_socket(settings.host, settings.hub_port, "--hub-port") as door,
         _services(settings) as services,
     ):

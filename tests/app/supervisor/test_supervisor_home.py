@@ -14,6 +14,7 @@ import pytest
 from forebay.app.supervisor import Home, Part, Running, claimed_port
 from forebay.app.supervisor.logfile import LogFile
 from forebay.app.supervisor.probe import answers_ok
+from forebay.core import new_key
 from forebay.core.errors import Conflict, Forbidden, Malformed
 
 RUNNING = Running(
@@ -97,6 +98,15 @@ def test_a_log_is_turned_over_and_the_oldest_is_dropped(tmp_path: Path) -> None:
     assert all(file.stat().st_size < 200 for file in kept)
     assert log.path.read_text() == "line 100, which is thirty long\n"
     assert log.last_line == "line 100, which is thirty long"
+
+
+def test_a_crash_prints_no_key_into_a_log(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "hub.log", pytest.fail)
+    key = new_key()
+    log.write(b"\xff KeyError: 'Bearer " + key.secret.encode() + b"'\n")
+    assert log.path.read_bytes() == f"\xff KeyError: 'Bearer fb-{key.id}-…'\n".encode().replace(
+        "\xff".encode(), b"\xff"
+    )
 
 
 def test_a_full_disk_loses_lines_and_says_so_once(tmp_path: Path) -> None:

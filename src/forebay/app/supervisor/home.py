@@ -13,6 +13,9 @@ import msgspec
 
 from forebay.core.errors import Conflict, Forbidden, StorageFull
 
+_HUB_LEAVES_S = 5.0
+"""The hub of a supervisor that was killed is given this long to leave."""
+
 
 class Part(msgspec.Struct, frozen=True):
     """One child: its process id (0 while it is down), how often it was started again, whether it answers."""
@@ -81,6 +84,18 @@ class Home:
             finally:
                 self._file.unlink(missing_ok=True)
 
+    @contextmanager
+    def held_by_hub(self) -> Iterator[None]:
+        """Be the one hub of this home, whose jobs nobody else may go on with; raises `Conflict`."""
+        self.prepare()
+        with (self.folder / "hub.lock").open("ab") as file:
+            if not _locked(file, _HUB_LEAVES_S):
+                raise Conflict(
+                    f"another hub works on {self.folder}; stop it, or use another --home (two hubs may share "
+                    "a PostgreSQL database, but no home)"
+                )
+            yield
+
     def is_held(self) -> bool:
         """Whether a supervisor is alive here, whatever `up.json` says."""
         try:
@@ -112,14 +127,15 @@ class Home:
         return "" if running is None else f" (process {running.pid}, hub at {running.hub_url})"
 
 
-def _locked(file: IO[bytes]) -> bool:
+def _locked(file: IO[bytes], wait_s: float = 0.2) -> bool:
     """Whether the lock is ours now; a visitor who looks holds it for a moment, so one refusal is none."""
-    for attempt in range(4):
-        if attempt:
-            time.sleep(0.05)
+    give_up_at = time.monotonic() + wait_s
+    while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            continue
-        return True
-    return False
+            if time.monotonic() > give_up_at:
+                return False
+            time.sleep(0.05)
+        else:
+            return True

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from forebay.app.logs import redacted
+
 _LARGEST_BYTES = 10 << 20
 _KEPT = 5
 _TAIL_BYTES = 4096
@@ -15,7 +17,10 @@ _CHUNK_BYTES = 1 << 16
 
 
 class LogFile:
-    """What one child says, in `path`, `path.1` … `path.5`. A full disk loses lines, never the child."""
+    """What one child says, in `path`, `path.1` … `path.5`. A full disk loses lines, never the child.
+
+    The children's own logs hold no keys; what Python prints of a crash might, and is redacted here.
+    """
 
     def __init__(self, path: Path, say: Callable[[str], None], largest_bytes: int = _LARGEST_BYTES) -> None:
         self.path = path
@@ -62,6 +67,7 @@ class LogFile:
 
     def write(self, data: bytes) -> None:
         """Append *data*; turns the file over after a whole line."""
+        data = redacted(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         self._tail = (self._tail + data)[-_TAIL_BYTES:]
         try:
             with self.path.open("ab") as file:
