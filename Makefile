@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := src tests tools examples
 WORKERS ?= 2
+CASES ?=
+ROUNDS ?= 5
+SECONDS ?= 3
 # each test process has one core to itself
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
@@ -35,6 +38,10 @@ fix: .venv/developer ## Format, and mend what the linter can
 
 chaos: .venv/developer services ## kill -9 the hub and the node under load; nothing accepted may be lost
 	$(BIN)/pytest -n 0 -m chaos
+
+bench: .venv/developer ## Measure this node against its peers: bench/RESULTS.md (CASES=mnist-json,idle ROUNDS=5 SECONDS=3)
+	@scripts/install-drivers
+	$(BIN)/python -m bench --cases "$(CASES)" --rounds $(ROUNDS) --seconds $(SECONDS)
 
 docs: .venv/developer ## Print docs/settings.md and docs/demo.svg anew, and run every block of the documentation
 	$(BIN)/python -m tools.settings_page > docs/settings.md

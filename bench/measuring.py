@@ -1,0 +1,152 @@
+"""One measurement: a quiet machine before, what server and generator used, and quiet again after."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from bench import accounting
+from bench.bodies import check
+from bench.drivers import h2load, pace, wrk
+from bench.models import Model
+from bench.servers import Family
+from bench.subjects import Serving
+from bench.words import ROOT, Load, Missing, Sample, Target, Wire
+
+_BEFORE_S = 10.0
+_AFTER_S = 30.0
+_WARM_CONNECTIONS = 16
+_WARM_S = 1
+_IDLE_S = 2.0
+_CAPACITY_S = 2
+_OPEN_SHARE = 0.7
+_NODE = "node"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A server that has proved to answer rightly, warm."""
+
+    name: str
+    serving: Serving
+    target: Target
+    answer_bytes: int
+
+    @classmethod
+    def warm(cls, name: str, serving: Serving, model: Model, wire: Wire) -> Measured:
+        """Compare one answer with the model's own, and ask for a second; raises `Missing`."""
+        target = serving.targets[wire]
+        measured = cls(name, serving, target, check(target, model.expected()))
+        measured.drive(_WARM_CONNECTIONS, _WARM_S)
+        serving.family.settle(_AFTER_S)
+        serving.family.learn_idle(_IDLE_S)
+        return measured
+
+    @property
+    def family(self) -> Family:
+        return self.serving.family
+
+    def drive(self, connections: int, seconds: int) -> Load:
+        """A closed loop; raises `Missing` when nothing is answered."""
+        if self.target.wire is Wire.GRPC:
+            load = h2load.closed_loop(self.target, connections, seconds, self.answer_bytes)
+        else:
+            load = wrk.closed_loop(self.target, connections, seconds)
+        if not load.requests:
+            raise Missing(f"it answered nothing over {connections} connections ({load.errors} errors)")
+        return load
+
+    def closed(self, connections: int, round_: int, seconds: int) -> Sample:
+        """As fast as *connections* callers can."""
+        return self._sample(connections, round_, lambda: self.drive(connections, seconds))
+
+    def open(self, connections: int, round_: int, seconds: int) -> Sample:
+        """At a fixed share of what it can do now; every subject gets the same arrivals, scaled."""
+        rate = _OPEN_SHARE * self.drive(connections, _CAPACITY_S).rate
+        return self._sample(
+            connections, round_, lambda: pace.open_loop(self.target, rate, connections, seconds, round_)
+        )
+
+    def idle(self, round_: int, seconds: int) -> Sample:
+        """Nobody asks; memory is the node's own."""
+        sample = self._sample(0, round_, lambda: _nobody(seconds))
+        return Sample(
+            sample.subject, 0, round_, sample.load,
+            cpu_s=sample.parts.get(_NODE, 0.0),
+            foreign_share=sample.foreign_share,
+            memory=self.family.memory(_NODE),
+            parts=sample.parts,
+        )  # fmt: skip
+
+    def _sample(self, level: int, round_: int, drive: Callable[[], Load]) -> Sample:
+        self.family.settle(_BEFORE_S)
+        before, busy, children = self.family.cpu_by_part(), accounting.busy_s(), _children_s()
+        began_s = time.monotonic()
+        load = drive()
+        took_s, generator_s = time.monotonic() - began_s, _children_s() - children
+        busy = accounting.busy_s() - busy
+        foreign_s = busy - generator_s - (self.family.cpu_s() - before.total())
+        memory = self.family.memory()
+        self.family.settle(_AFTER_S)
+        parts = used(before, self.family.cpu_by_part())
+        return Sample(
+            subject=self.name,
+            level=level,
+            round=round_,
+            load=load,
+            cpu_s=round(sum(parts.values()), 3),
+            generator_cpu_s=round(generator_s, 3),
+            foreign_share=round(max(0.0, foreign_s / took_s), 3),
+            memory=memory,
+            parts=parts,
+        )
+
+
+def used(before: Counter[str], after: Counter[str]) -> dict[str, float]:
+    """What each part has used between two readings; who has left has taken his seconds along."""
+    spent = {part: round(after[part] - before[part], 3) for part in sorted(after)}
+    return {part: seconds for part, seconds in spent.items() if seconds > 0}
+
+
+def bare_loop(name: str, model: Model, rows: int, round_: int, seconds: int) -> Sample:
+    """ONNX Runtime alone with batches of *rows*; a request is a row. Raises `Missing`."""
+    with TemporaryDirectory() as folder:
+        inputs = Path(folder) / "inputs.npz"
+        np.savez(inputs, **model.row)  # type: ignore[arg-type]  # names of tensors, not allow_pickle
+        busy, children = accounting.busy_s(), _children_s()
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.peers.loop", str(inputs), str(rows), str(seconds)],
+            env={**os.environ, "BENCH_MODEL": str(model.file), "BENCH_THREADS": str(model.threads)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        cpu_s, busy = _children_s() - children, accounting.busy_s() - busy
+    if done.returncode:
+        raise Missing(f"the bare loop failed: {done.stderr.strip()[-300:]}")
+    calls, took_s = int(done.stdout.split()[0]), float(done.stdout.split()[1])
+    load = Load(took_s, calls * rows, 0, took_s / calls, took_s / calls)
+    return Sample(
+        name, rows, round_, load, round(cpu_s, 3), foreign_share=round(max(0.0, busy - cpu_s) / took_s, 3)
+    )
+
+
+def _nobody(seconds: int) -> Load:
+    time.sleep(seconds)
+    return Load(float(seconds), 0, 0, 0.0, 0.0)
+
+
+def _children_s() -> float:
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
