@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -87,6 +91,17 @@ def test_ctrl_c_stops_the_wait_and_says_that_the_job_goes_on() -> None:
     waiting = pytest.raises(StillRunning, match=r"job j1 goes on: `forebay jobs wait j1`")
     with peer([stream(STEP % (1, 1))]) as there, closing(Door(there.url, "k")) as door, waiting:
         JobsOf(door, "default").follow("j1", Impatient())
+
+
+def test_ctrl_c_on_the_way_to_the_hub_says_that_it_may_be_too_late() -> None:
+    def interrupted() -> Iterator[Reply]:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        yield Reply()
+
+    too_late = pytest.raises(KeyboardInterrupt, match="may have started already: `forebay jobs`")
+    with peer(interrupted()) as there, closing(Door(there.url, "k")) as door, too_late:
+        JobsOf(door, "default").submit("train", {})
 
 
 def test_an_event_that_is_none_is_the_hubs_fault() -> None:

@@ -80,7 +80,7 @@ class JobsOf:
     def submit(self, kind: str, request: dict[str, Any]) -> Job:
         """Start a job of *kind*; returns at once."""
         body = {"kind": kind, "request": request}
-        return self._door.ask("POST", f"/api/v1/projects/{self._project}/jobs", Job, json=body)
+        return start_job(self._door, f"/api/v1/projects/{self._project}/jobs", body)
 
     def events(self, job_id: str, after: int = 0) -> Iterator[JobEvent]:
         """Everything the job said after event *after*, and then as it says it, until it ends.
@@ -118,6 +118,16 @@ class JobsOf:
         if job.state != "succeeded":
             raise JobFailed(job)
         return job
+
+
+def start_job(door: Door, address: str, body: dict[str, Any]) -> Job:
+    """Ask for a job, once; a Ctrl-C on the way says that it may have been too late."""
+    try:
+        return door.ask("POST", address, Job, json=body)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(
+            "stopped; the job may have started already: `forebay jobs` lists them"
+        ) from interrupt
 
 
 def show(event: JobEvent, progress: Progress = NoProgress()) -> None:  # noqa: B008 - it has no state

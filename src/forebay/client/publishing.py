@@ -11,6 +11,7 @@ from forebay.client.blobs import upload_file, upload_folder
 from forebay.client.cards import card_for
 from forebay.client.datasets import table_of
 from forebay.client.door import Door
+from forebay.client.jobs import start_job
 from forebay.client.progress import Progress
 from forebay.client.results import Job
 from forebay.client.sources import source_of
@@ -54,7 +55,7 @@ def start_publish(
         "evidence": evidence,
     }
     progress.step("the hub checks it: loads it, runs its sample, compares its signature")
-    return door.ask("POST", f"/api/v1/projects/{project}/models/{name}/versions", Job, json=body)
+    return start_job(door, f"/api/v1/projects/{project}/models/{name}/versions", body)
 
 
 def train_request(

@@ -99,7 +99,9 @@ def test_ctrl_c_leaves_the_training_alone_and_says_how_to_look_at_it(
     with subprocess.Popen(
         command, env=shared_forebay.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as typed:
-        until(lambda: any(job["request"].get("name") == name for job in shell.json("jobs")))
+        assert typed.stderr is not None
+        while "prepare" not in typed.stderr.readline():  # the first words of the job itself
+            assert typed.poll() is None
         typed.send_signal(signal.SIGINT)
         out, err = typed.communicate(timeout=20)
     assert (typed.returncode, out) == (130, "")
