@@ -12,10 +12,10 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test fix bench chaos docs lock services clean
+.PHONY: help setup demo check test test-clients fix bench chaos docs lock services clean
 
 help: ## List what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/developer ## Make .venv with everything a developer needs
 
@@ -27,10 +27,13 @@ check: .venv/developer services ## Format, lint, types, import law, fast tests: 
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
-	$(BIN)/pytest -q -n $(WORKERS) -m "not slow and not chaos and not postgresql" --hypothesis-profile quick
+	$(BIN)/pytest -q -n $(WORKERS) -m "not slow and not chaos and not postgresql and not clients" --hypothesis-profile quick
 
 test: .venv/developer services ## The whole suite, with every service it needs and the floor under coverage
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not clients" --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+test-clients: .venv/developer ## Drive a node with the real clients of others, each in an environment of its own
+	$(BIN)/pytest -n 0 -m clients
 
 fix: .venv/developer ## Format, and mend what the linter can
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -50,12 +53,13 @@ docs: .venv/developer ## Print docs/settings.md and docs/demo.svg anew, and run 
 
 lock: .venv/developer ## Pin every dependency anew, with hashes
 	scripts/lock $(BIN)
+	scripts/client-venv --lock tritonclient $(BIN)
 
 services:
 	@scripts/install-services
 
 clean: ## Remove everything that was made here
-	rm -rf .venv build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf .venv .venv-clients build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

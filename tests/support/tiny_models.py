@@ -58,6 +58,23 @@ def echo_text() -> bytes:
     return _bytes_of(graph)
 
 
+def echo(datatype: DataType) -> bytes:
+    """y = x for two columns of *datatype*."""
+    kinds = {DataType.FP16: TensorProto.FLOAT16, DataType.BF16: TensorProto.BFLOAT16}
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "echo",
+        [helper.make_tensor_value_info("x", kinds[datatype], ["batch", 2])],
+        [helper.make_tensor_value_info("y", kinds[datatype], ["batch", 2])],
+    )
+    return _bytes_of(graph)
+
+
+def echo_signature(datatype: DataType) -> Signature:
+    """What `echo` takes and gives."""
+    return Signature((TensorSpec("x", datatype, (-1, 2)),), (TensorSpec("y", datatype, (-1, 2)),))
+
+
 def write_artifact(folder: Path, model: bytes, signature: Signature = TWICE) -> Path:
     """An artifact folder around *model*."""
     folder.mkdir(parents=True, exist_ok=True)

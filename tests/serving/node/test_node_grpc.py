@@ -19,11 +19,12 @@ from forebay.serving.engine import Lane
 from forebay.serving.node.grpc_doors import GRPC_DOORS, UNSERVED
 from forebay.serving.wire import Answer, Call, oip_grpc, oip_grpc_pages
 from support.nodes import CALLER, WATCHER, Prepared, Running, running
-from support.tiny_models import echo_text, scaler
+from support.tiny_models import echo, echo_signature, echo_text, scaler
 
 OIP = "/inference.GRPCInferenceService"
 TEXT = Signature((TensorSpec("x", DataType.BYTES, (-1, 1)),), (TensorSpec("y", DataType.BYTES, (-1, 1)),))
 ROW = np.array([[1, 2, 3]], np.float32)
+HALVES = (DataType.FP16, DataType.BF16)
 OPEN = {
     f"{OIP}/ServerLive",
     f"{OIP}/ServerReady",
@@ -38,6 +39,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     prepared.deploy("twice", [prepared.artifact(scaler())], Limits(queue_rows=8_000_000))
     prepared.deploy("either", [prepared.artifact(scaler(10)), prepared.artifact(scaler(100))])
     prepared.deploy("text", [prepared.artifact(echo_text(), TEXT)])
+    for each in HALVES:
+        prepared.deploy(each.value.lower(), [prepared.artifact(echo(each), echo_signature(each))])
     prepared.deploy("slow", [prepared.artifact(scaler(repeats=2000))], Limits(batch_rows=1, queue_rows=4))
     prepared.key()
     with running(prepared, max_body_bytes=32 << 20) as started:
@@ -129,6 +132,19 @@ def test_a_model_answers_raw_and_typed_contents_with_raw_ones(node: Running, key
         assert versions == {"1", "2"}
         second = caller.infer(Call("either", {"x": ROW}, "2"))
         assert second.outputs["y"].tolist() == [[100, 200, 300]]
+
+
+@pytest.mark.parametrize("datatype", HALVES)
+def test_half_floats_go_through_a_model(node: Running, key: Key, datatype: DataType) -> None:
+    bits = np.array([[0x3C00, 0x3F80], [0x7FC0, 0x0001]], np.uint16)
+    rows = bits.view(datatype.dtype)
+    bf16 = ("x",) if datatype is DataType.BF16 else ()
+    with calling(node, key) as caller:
+        answer = caller.infer(Call(datatype.value.lower(), {"x": rows}, bf16=bf16))
+        assert answer.outputs["y"].tobytes() == bits.tobytes()
+        assert answer.bf16 == (("y",) if bf16 else ())
+        empty = caller.infer(Call(datatype.value.lower(), {"x": rows[:0]}, bf16=bf16))
+        assert empty.outputs["y"].shape == (0, 2)
 
 
 @pytest.mark.parametrize("encoding", [grpc.Compression.Gzip, grpc.Compression.Deflate])

@@ -161,3 +161,13 @@ def test_a_page_of_an_unknown_model_is_a_404_that_starts_as_clients_expect(
     status, said = read(node, key, f"/v2/models/nobody/{page}")
     assert status == 404
     assert said["error"].startswith("Request for unknown model")
+
+
+def test_the_index_lists_what_is_deployed(node: Running, key: Key) -> None:
+    with node.client(key) as client:
+        for body in (b"", b"{}", b'{"ready":true}'):
+            said = client.post("/v2/repository/index", content=body).json()
+            assert {"name": "either", "version": "2", "state": "READY", "reason": ""} in said
+            assert len(said) == 4
+        assert client.post("/v2/repository/index", content=b"[]").status_code == 400
+        assert client.post("/v2/repository/index", content=b"{").status_code == 400

@@ -160,6 +160,13 @@ def _model_ready(node: Node, exchange: Exchange) -> None:
     exchange.reply(200 if is_ready else 503, oip_pages.model_ready(exchange.model, is_ready))
 
 
+def _index(node: Node, exchange: Exchange) -> None:
+    assert exchange.principal is not None
+    only_ready = oip_pages.wants_ready(_body(node, exchange))
+    found = pages.index(node, exchange.principal, only_ready=only_ready)
+    exchange.reply(200, oip_pages.encode(found))
+
+
 def _metrics(node: Node, exchange: Exchange) -> None:
     body, line = encoded(node.metrics.page(), exchange.headers.get(b"accept-encoding"))
     exchange.reply(200, body, _PROMETHEUS, line)
@@ -194,6 +201,7 @@ DOORS = (
     Door("GET", f"{_VERSION}/stats", _ASK, _statistics, _oip_error),
     Door("POST", f"{_MODEL}/infer", _ASK, _infer, _oip_error),
     Door("POST", f"{_VERSION}/infer", _ASK, _infer, _oip_error),
+    Door("POST", "/v2/repository/index", _ASK, _index, _oip_error),
     Door("POST", "/predict/{model}", _ASK, _predict, _plain_error),
     Door("POST", "/predict/{model}/versions/{version}", _ASK, _predict, _plain_error),
     Door("GET", "/metrics", Permission.OBSERVE, _metrics, _plain_error),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ _TYPES = {
     "tensor(double)": DataType.FP64,
     "tensor(string)": DataType.BYTES,
 }
+_ONNX_BFLOAT16 = 16  # TensorProto.BFLOAT16
 _QUIET = 3  # errors only: warnings about a graph belong to the one who converts it
 
 
@@ -50,6 +53,9 @@ class OnnxBackend:
             tuple(_spec(node) for node in self._session.get_inputs()),
             tuple(_spec(node) for node in self._session.get_outputs()),
         )
+        self._bf16 = any(
+            spec.datatype is DataType.BF16 for spec in (*self._signature.inputs, *self._signature.outputs)
+        )
         self._text = tuple(spec.name for spec in self._signature.inputs if spec.datatype is DataType.BYTES)
 
     @property
@@ -63,10 +69,18 @@ class OnnxBackend:
         if self._text:
             inputs = {**inputs, **{name: _as_text(name, inputs[name]) for name in self._text}}
         try:
-            values = session.run(outputs, inputs)
+            values = self._run_bits(outputs, inputs) if self._bf16 else session.run(outputs, inputs)
         except Exception as error:  # see above
             raise Malformed(f"the model refused its input: {_first_line(error)}") from error
         return dict(zip(outputs, values, strict=True))
+
+    def _run_bits(self, outputs: Sequence[str], inputs: Tensors) -> list[Array]:
+        """As `session.run`, for models with BF16, which NumPy cannot say: its bits travel as uint16."""
+        values = {
+            spec.name: _value_of(inputs[spec.name], spec.datatype is DataType.BF16)
+            for spec in self._signature.inputs
+        }
+        return [_array_of(value) for value in self._session.run_with_ort_values(outputs, values)]
 
     def close(self) -> None:
         self._session = None
@@ -86,6 +100,23 @@ def _spec(node: Any) -> TensorSpec:
         )
     shape = tuple(size if isinstance(size, int) else -1 for size in node.shape)
     return TensorSpec(node.name, datatype, shape)
+
+
+def _value_of(array: Array, bf16: bool) -> Any:
+    if bf16:
+        return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(np.ascontiguousarray(array), _ONNX_BFLOAT16)
+    return ort.OrtValue.ortvalue_from_numpy(array)
+
+
+def _array_of(value: Any) -> Array:
+    if value.data_type() != "tensor(bfloat16)":
+        return np.asarray(value.numpy())
+    shape = tuple(value.shape())
+    count = math.prod(shape)
+    if not count:
+        return np.zeros(shape, np.uint16)
+    bits = (ctypes.c_uint16 * count).from_address(value.data_ptr())
+    return np.frombuffer(bits, np.uint16).copy().reshape(shape)
 
 
 def _as_text(name: str, array: Array) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from forebay.core import Signature, TensorSpec
+from forebay.core.errors import Malformed
 
 
 def server(name: str, version: str, extensions: Iterable[str]) -> dict[str, Any]:
@@ -38,7 +39,18 @@ def _described(spec: TensorSpec) -> dict[str, Any]:
     return described
 
 
-def encode(page: dict[str, Any]) -> bytes:
+def wants_ready(body: bytes) -> bool:
+    """Whether a request for the repository's index, whose body may be empty, wants ready models only."""
+    try:
+        said = orjson.loads(body or b"{}")
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        raise Malformed('the body is empty, or {"ready": true}')
+    return said.get("ready") is True
+
+
+def encode(page: Any) -> bytes:
     """A page as JSON; gRPC's messages are made from the same pages (`oip_grpc_pages`)."""
     return orjson.dumps(page)
 
