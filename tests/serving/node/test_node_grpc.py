@@ -326,7 +326,9 @@ def test_one_who_cancels_leaves_the_queue_and_the_others_are_served(
 ) -> None:
     before = held.lane.stats.left
     with calling(node, key) as caller:
-        asked = [caller.later(SLOW) for _ in range(3)]
+        asked = [caller.later(SLOW)]
+        assert held.began.wait(10)
+        asked += [caller.later(SLOW) for _ in range(2)]
         held.wait_for(lambda lane: lane.waiting == 2)
         asked[2].cancel()
         held.wait_for(lambda lane: lane.stats.left == before + 1)
