@@ -10,9 +10,12 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -183,14 +186,28 @@ def test_a_node_that_is_away_is_found(forebay_up: Instance) -> None:
     assert_found(findings, "nodes", "was last heard of", "start it again")
 
 
-def test_a_node_that_has_not_heard_the_news_is_found(forebay_up: Instance) -> None:
-    forebay_up.kill("node", signal.SIGSTOP)
-    try:
-        forebay_up.run("keys", "create", "news")
-        findings = examined(forebay_up)
-    finally:
-        forebay_up.kill("node", signal.SIGCONT)
-    assert_found(findings, "nodes", "has not heard of the last ", "node.log")
+def test_a_node_that_has_not_heard_the_news_is_found(up: Instance) -> None:
+    report = {"name": "deaf", "url": "http://127.0.0.1:1", "release": "0", "snapshot": 0, "ready": True}
+    key = (up.home / "node.key").read_text().strip()
+    done = Event()
+
+    def say_old_things() -> None:
+        with httpx.Client(base_url=up.hub_url, headers={"Authorization": f"Bearer {key}"}) as client:
+            while not done.wait(0.2):
+                client.post("/api/v1/nodes/deaf/report", json=report).raise_for_status()
+
+    with ThreadPoolExecutor() as pool:
+        saying = pool.submit(say_old_things)
+        try:
+            until(lambda: any(node["name"] == "deaf" for node in up.json("nodes")))
+            findings = examined(up)
+        finally:
+            done.set()
+            saying.result()
+            httpx.delete(
+                f"{up.hub_url}/api/v1/nodes/deaf", headers={"Authorization": f"Bearer {up.admin_key}"}
+            ).raise_for_status()
+    assert_found(findings, "nodes", "node deaf has not heard of the last ", "node.log")
 
 
 def test_a_damaged_blob_is_found(still: Instance) -> None:
