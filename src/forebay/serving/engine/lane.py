@@ -118,6 +118,7 @@ class Lane:
         """The caller has left; harmless once the seat has been taken."""
         if self._batcher.withdraw(ticket):
             self.stats.left += 1
+            ticket.load.done = _nobody
             self._settle()
 
     async def ask(self, inputs: Tensors, deadline_s: float = np.inf) -> Outcome:
@@ -247,7 +248,7 @@ class Lane:
             observe(waited_s)
             waited_ns = int(waited_s * 1e9)
             queue_ns += waited_ns
-            load.done(Outcome(own, None, load.rows, waited_ns, compute_ns))
+            _tell(load, Outcome(own, None, load.rows, waited_ns, compute_ns))
         self._follow(rows, compute_ns / 1e9)
         output_ns = time.perf_counter_ns() - began_ns
         self.stats.count_batch(len(seats), rows, queue_ns, result.input_ns, compute_ns, output_ns)
@@ -262,7 +263,7 @@ class Lane:
         for seat in seats:
             waited_ns = int((time.monotonic() - seat.since_s) * 1e9)
             self.stats.fail_ns += waited_ns
-            seat.load.done(Outcome({}, error, seat.load.rows, waited_ns, compute_ns))
+            _tell(seat.load, Outcome({}, error, seat.load.rows, waited_ns, compute_ns))
 
     def _next(self) -> None:
         if self._busy and self._timer is None:
@@ -276,6 +277,16 @@ class Lane:
     @property
     def _busy(self) -> bool:
         return len(self._batcher) > 0 or len(self._alone) > 0
+
+
+def _tell(load: _Load, outcome: Outcome) -> None:
+    """Who is told is let go: callers keep their seat, and no collector looks for rings through seats."""
+    done, load.done = load.done, _nobody
+    done(outcome)
+
+
+def _nobody(_outcome: Outcome) -> None:
+    """Who has heard, or left, hears no more."""
 
 
 class _Result(NamedTuple):
