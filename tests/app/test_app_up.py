@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from forebay.app.supervisor import claimed_port
 from support.instance import Instance, until
 
 
@@ -197,6 +198,13 @@ def test_a_second_hub_in_a_home_is_refused_before_it_touches_a_job(
     refused = instance.run("hub", check=False)
     assert refused.returncode == 1
     assert "another hub works on" in refused.stderr
+
+
+def test_one_port_for_two_is_refused(instance: Instance) -> None:
+    port = str(claimed_port("127.0.0.1", 0, "--port"))
+    refused = instance.run("up", "--port", port, "--hub-port", port, check=False)
+    assert refused.returncode == 1
+    assert f"--port and --hub-port are both {port}" in refused.stderr
 
 
 def test_a_misspelt_setting_stops_everything_before_it_starts(instance: Instance) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import forebay
 from forebay.app.settings import PREFIX, Settings
 from forebay.app.supervisor import Plan, claimed_port
-from forebay.core.errors import Unauthenticated
+from forebay.core.errors import Conflict, Unauthenticated
 
 if TYPE_CHECKING:
     from forebay.serving.node import NodeConfig
@@ -23,12 +23,9 @@ NODE_KEY = "node.key"
 
 def plan_of(settings: Settings, *, with_hub: bool) -> Plan:
     """The processes of *settings* on ports that are free now; raises `Conflict` when one is taken."""
-    port = claimed_port(settings.host, settings.port, "--port")
-    grpc_port = claimed_port(settings.host, settings.grpc_port, "--grpc-port")
-    settings = replace(settings, port=port, grpc_port=grpc_port)
+    settings = with_free_ports(settings, with_hub=with_hub)
     if with_hub:
-        hub_port = claimed_port(settings.host, settings.hub_port, "--hub-port")
-        settings = replace(settings, hub_port=hub_port, url="", key="")
+        settings = replace(settings, url="", key="")
     parent = ("--parent", str(os.getpid()))
     return Plan(
         hub=own_command("hub", *parent) if with_hub else None,
@@ -41,6 +38,24 @@ def plan_of(settings: Settings, *, with_hub: bool) -> Plan:
         drain_s=settings.drain_s,
         release=forebay.__version__,
     )
+
+
+def with_free_ports(settings: Settings, *, with_hub: bool) -> Settings:
+    """*settings* with its ports as they will be; raises `Conflict` for one that is taken."""
+    asked = {"--port": settings.port, "--grpc-port": settings.grpc_port}
+    if with_hub:
+        asked["--hub-port"] = settings.hub_port
+    found: dict[int, str] = {}
+    for option, port in asked.items():
+        free = claimed_port(settings.host, port, option)
+        while free in found:
+            if port:
+                raise Conflict(f"{found[free]} and {option} are both {port}; choose another for one of them")
+            free = claimed_port(settings.host, 0, option)
+        found[free] = option
+    ports = list(found)
+    hub_port = ports[2] if with_hub else settings.hub_port
+    return replace(settings, port=ports[0], grpc_port=ports[1], hub_port=hub_port)
 
 
 def own_command(*arguments: str) -> tuple[str, ...]:

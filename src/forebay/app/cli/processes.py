@@ -141,12 +141,14 @@ def node(parent: int | None, worker: int | None, **options: Any) -> None:
         _supervise(Home(settings.home), lambda: plan_of(settings, with_hub=False), as_json=False)
         return
     from forebay.app.logs import start_logging  # noqa: PLC0415 (not to be loaded by other commands)
-    from forebay.app.wiring import node_config  # noqa: PLC0415
+    from forebay.app.wiring import node_config, with_free_ports  # noqa: PLC0415
     from forebay.serving.node import run  # noqa: PLC0415
 
     if parent:
         die_with_parent(parent)
     start_logging(settings.log_level)
+    if worker is None:
+        settings = with_free_ports(settings, with_hub=False)
     run(node_config(settings, worker or 0))
 
 
