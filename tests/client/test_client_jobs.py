@@ -88,7 +88,7 @@ def test_ctrl_c_stops_the_wait_and_says_that_the_job_goes_on() -> None:
         def step(self, text: str) -> None:
             raise KeyboardInterrupt(text)
 
-    waiting = pytest.raises(StillRunning, match=r"job j1 goes on: `forebay jobs wait j1`")
+    waiting = pytest.raises(StillRunning, match=r"stopped waiting; j1 goes on: `forebay jobs wait j1`")
     with peer([stream(STEP % (1, 1))]) as there, closing(Door(there.url, "k")) as door, waiting:
         JobsOf(door, "default").follow("j1", Impatient())
 

@@ -123,6 +123,20 @@ def test_the_hub_trains_on_a_table_with_texts_and_gaps(hub: Hub, name: str, tmp_
     np.testing.assert_array_equal(hub.predict(name, pl.DataFrame(records)).values, values)
 
 
+def test_what_a_running_job_has_said_is_read_without_waiting_for_its_end(hub: Hub, name: str) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    class Looks(NoProgress):
+        def step(self, text: str) -> None:
+            if text == "prepare":
+                job = next(job for job in hub.jobs() if job.request.get("name") == name)
+                told = hub.jobs.said(job.id)
+                seen.append((told[-1].data.get("text", ""), hub.jobs.get(job.id).ended))
+
+    hub.train(IRIS, SPECIES, name=name, estimator="logistic-regression", progress=Looks())
+    assert [ended for _, ended in seen] == [False]
+
+
 def test_a_training_that_cannot_work_says_why(hub: Hub, name: str) -> None:
     with pytest.raises(JobFailed, match=r"price.*forebay jobs log"):
         hub.train(pl.DataFrame({"a": [1, 2], "b": [1, 2]}), "price", name=name)
@@ -258,6 +272,7 @@ def test_jobs_are_seen_with_their_logs_and_their_ends(hub: Hub, iris: Any, name:
     assert isinstance(hub.jobs.log(job.id), str)
     events = list(hub.jobs.events(job.id))
     assert [event.seq for event in events] == sorted({event.seq for event in events})
+    assert hub.jobs.said(job.id) == events
 
 
 def test_a_project_is_a_world_of_its_own(hub: Hub, iris: Any, name: str, shared_forebay: Instance) -> None:

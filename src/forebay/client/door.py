@@ -119,11 +119,11 @@ class Door:
             raise error_from(response.status_code, response.content, dict(response.headers))
         return response
 
-    def events(self, path: str, after: int) -> Iterator[bytes]:
+    def events(self, path: str, **query: Any) -> Iterator[bytes]:
         """The `data:` lines of an event stream; ends when the stream does. One try: the caller comes back."""
         quiet = httpx.Timeout(self._timeout_s, connect=5.0)
         try:
-            with self._http.stream("GET", path, params={"after": after}, timeout=quiet) as response:
+            with self._http.stream("GET", path, params=query, timeout=quiet) as response:
                 if response.status_code >= HTTPStatus.BAD_REQUEST:
                     raise error_from(response.status_code, response.read(), dict(response.headers))
                 for line in response.iter_lines():

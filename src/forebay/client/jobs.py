@@ -24,9 +24,7 @@ class JobFailed(Refused):
 
     def __init__(self, job: Job) -> None:
         why = job.error or f"it was {job.state}"
-        super().__init__(
-            f"{job.kind} job {job.id} {job.state}: {why}; `forebay jobs log {job.id}` shows its log"
-        )
+        super().__init__(f"{job.kind} {job.id} {job.state}: {why}; `forebay jobs log {job.id}` shows its log")
         self.job = job
 
 
@@ -35,7 +33,7 @@ class StillRunning(KeyboardInterrupt):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(
-            f"stopped waiting; job {job_id} goes on: `forebay jobs wait {job_id}` waits again, "
+            f"stopped waiting; {job_id} goes on: `forebay jobs wait {job_id}` waits again, "
             f"`forebay jobs cancel {job_id}` ends it"
         )
         self.job_id = job_id
@@ -69,7 +67,7 @@ class JobsOf:
         return self._door.ask("GET", f"/api/v1/jobs/{job_id}", Job)
 
     def log(self, job_id: str) -> str:
-        """What the job wrote until now."""
+        """The end of what the job's processes wrote to standard error: what libraries complain about."""
         return self._door.send("GET", f"/api/v1/jobs/{job_id}/log").text
 
     def cancel(self, job_id: str) -> Job:
@@ -82,6 +80,11 @@ class JobsOf:
         body = {"kind": kind, "request": request}
         return start_job(self._door, f"/api/v1/projects/{self._project}/jobs", body)
 
+    def said(self, job_id: str) -> list[JobEvent]:
+        """Everything the job said until now."""
+        lines = self._door.events(f"/api/v1/jobs/{job_id}/events", follow=False)
+        return [_event(line) for line in lines]
+
     def events(self, job_id: str, after: int = 0) -> Iterator[JobEvent]:
         """Everything the job said after event *after*, and then as it says it, until it ends.
 
@@ -90,7 +93,7 @@ class JobsOf:
         lost_s: float | None = None
         while True:
             try:
-                for line in self._door.events(f"/api/v1/jobs/{job_id}/events", after):
+                for line in self._door.events(f"/api/v1/jobs/{job_id}/events", after=after):
                     event = _event(line)
                     lost_s, after = None, max(after, event.seq)
                     yield event
@@ -99,7 +102,7 @@ class JobsOf:
             except (NotReady, Late) as error:
                 lost_s = lost_s or time.monotonic()
                 if time.monotonic() - lost_s > _HUB_AWAY_S:
-                    raise NotReady(f"{error}; job {job_id} goes on as soon as the hub does") from error
+                    raise NotReady(f"{error}; {job_id} goes on as soon as the hub does") from error
                 time.sleep(0.5)
 
     def wait(self, job_id: str, *, progress: bool | Progress | None = None) -> Job:
@@ -149,5 +152,5 @@ def _event(line: bytes) -> JobEvent:
 def result_of(job: Job) -> dict[str, Any]:
     """What a job that succeeded made; raises `Broken` if the hub forgot to say."""
     if job.result is None:
-        raise Broken(f"job {job.id} succeeded without a result; `forebay jobs log {job.id}` may say why")
+        raise Broken(f"{job.id} succeeded without a result; `forebay jobs log {job.id}` may say why")
     return job.result

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 T = TypeVar("T")
+_SHORT = 60
 
 
 class Listing(list[T]):
@@ -62,10 +63,36 @@ def text_of(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}={text_of(inner)}" for name, inner in value.items())
+        return ", ".join(_pair(name, inner) for name, inner in value.items())
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(text_of(inner) for inner in value)
     return str(value)
+
+
+def gist_of(values: Mapping[str, Any]) -> str:
+    """What fits a line: the short values and the small mappings of them, `…` for what was left out.
+
+    >>> gist_of({"rows": 30, "metrics": {"accuracy": 0.97}, "sha256": "0" * 64, "none": None})
+    'rows=30, metrics (accuracy=0.97) …'
+    """
+    told = {name: value for name, value in values.items() if value not in (None, "", [], {}, ())}
+    short = {name: value for name, value in told.items() if _is_short(value)}
+    return text_of(short) + (" …" if len(short) < len(told) else "")
+
+
+def _pair(name: str, value: object) -> str:
+    return f"{name} ({text_of(value)})" if isinstance(value, Mapping) else f"{name}={text_of(value)}"
+
+
+def _is_short(value: object) -> bool:
+    if isinstance(value, Mapping):
+        few = 6
+        return len(value) <= few and all(
+            _is_short(inner) and not isinstance(inner, Mapping) for inner in value.values()
+        )
+    if isinstance(value, list | tuple):
+        return False
+    return len(text_of(value)) <= _SHORT
 
 
 def bytes_text(size_bytes: int) -> str:

@@ -206,9 +206,11 @@ def test_what_was_asked_is_in_the_bill(shell: Shell, published: str) -> None:
 def test_slow_work_and_nodes_can_be_looked_at(shell: Shell, published: str) -> None:
     job = next(j for j in shell.json("jobs") if (j["result"] or {}).get("model") == published)
     assert "succeeded" in shell.run("jobs", "show", job["id"]).stdout
-    assert shell.json("jobs", "log", job["id"])["id"] == job["id"]
-    assert "succeeded" in shell.run("jobs", "log", job["id"], "--follow").stdout
-    assert shell.json("jobs", "log", job["id"], "--follow")["id"] == job["id"]
+    told = shell.json("jobs", "log", job["id"])
+    assert told == shell.json("jobs", "log", job["id"], "--follow")
+    assert (told["id"], told["events"][-1]["state"]) == (job["id"], "succeeded")
+    for words in (["jobs", "log", job["id"]], ["jobs", "log", job["id"], "--follow"]):
+        assert "the job is succeeded" in shell.run(*words).stdout
     assert "succeeded" in shell.run("jobs", "wait", job["id"]).stdout
     assert "succeeded" in shell.refused("jobs", "cancel", job["id"])
     assert job["id"] in shell.run("jobs").stdout

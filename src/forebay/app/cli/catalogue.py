@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from forebay.app.cli import paper
 from forebay.app.cli.frame import Talk, talking
 from forebay.client.results import Version
-from forebay.client.shown import bytes_text
+from forebay.client.shown import bytes_text, gist_of, text_of
 from forebay.core import ModelRef, Signature
 from forebay.core.errors import Malformed
 
@@ -67,15 +69,30 @@ def _show(found: Version) -> None:
             ("size", bytes_text(found.size_bytes)),
             ("digest", found.digest),
             *_signature(found.signature),
-            *((f"lineage {name}", value) for name, value in found.lineage.items()),
         ]
     )
-    for entry in found.evidence:
-        paper.line()
-        paper.facts(entry.items())
+    for title, pairs in (("Lineage", _lineage(found.lineage)), ("Evidence", evidence(found))):
+        if pairs:
+            paper.line(f"\n{title}")
+            paper.facts(pairs)
     if found.card:
         paper.line()
         paper.markdown(found.card)
+
+
+def _lineage(lineage: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (name, gist_of(value) if isinstance(value, dict) else text_of(value))
+        for name, value in lineage.items()
+    ]
+
+
+def evidence(version: Version) -> list[tuple[str, str]]:
+    """A line for each thing that was measured."""
+    return [
+        (entry.get("kind", "measured"), gist_of({n: v for n, v in entry.items() if n != "kind"}))
+        for entry in version.evidence
+    ]
 
 
 def _signature(signature: Signature) -> list[tuple[str, str]]:

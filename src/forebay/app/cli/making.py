@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from forebay.app.cli import paper
+from forebay.app.cli.catalogue import evidence
 from forebay.app.cli.frame import Talk, talking
 from forebay.client.results import Version
 from forebay.core.errors import Malformed
@@ -97,11 +98,7 @@ def publish(talk: Talk, source: Path, name: str, card: Path | None, lineage: tup
 
 
 def _made(version: Version) -> None:
-    scores = [
-        (entry.get("kind", "measured"), {k: v for k, v in entry.items() if isinstance(v, int | float)})
-        for entry in version.evidence
-    ]
-    paper.facts([("published", str(version)), ("task", version.task), *scores])
+    paper.facts([("published", str(version)), ("task", version.task), *evidence(version)])
     click.echo(f"Next: forebay deploy {version}", err=True)
 
 

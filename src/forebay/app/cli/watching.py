@@ -10,7 +10,7 @@ from forebay.app.cli import paper
 from forebay.app.cli.frame import Plural, Talk, talking
 from forebay.client import JobEvent
 from forebay.client.results import Job
-from forebay.client.shown import text_of
+from forebay.client.shown import gist_of, text_of
 
 
 @click.group(cls=Plural)
@@ -42,14 +42,15 @@ def show_job(talk: Talk, job_id: str) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
 @talking
 def log_of_job(talk: Talk, job_id: str, follow: bool) -> None:
-    """Print what a job wrote."""
-    if follow:
-        for event in talk.hub.jobs.events(job_id):
-            click.echo(_line_of(event), err=talk.json)
-    text = talk.hub.jobs.log(job_id)
-    if follow and not talk.json:
-        return
-    talk.answer({"id": job_id, "log": text}, lambda: paper.line(text.rstrip("\n")))
+    """Print what a job said, and what its processes complained about."""
+    said = []
+    for event in talk.hub.jobs.events(job_id) if follow else talk.hub.jobs.said(job_id):
+        said.append(event.data)
+        if not talk.json:
+            paper.line(_line_of(event))
+    complaints = talk.hub.jobs.log(job_id).rstrip("\n")
+    document = {"id": job_id, "events": said, "log": complaints}
+    talk.answer(document, lambda: paper.line(complaints) if complaints else None)
 
 
 @jobs.command("wait")
@@ -71,8 +72,19 @@ def cancel_job(talk: Talk, job_id: str) -> None:
 
 
 def _line_of(event: JobEvent) -> str:
-    told = {name: value for name, value in event.data.items() if name not in ("seq", "time", "kind")}
-    return f"{event.data.get('time', '')} {event.kind:8} {text_of(told)}"
+    """The time of day, and what happened."""
+    return f"{str(event.data.get('time', ''))[11:19]}  {_text_of(event)}"
+
+
+def _text_of(event: JobEvent) -> str:
+    data = event.data
+    if event.kind == "state":
+        why = f": {data['error']}" if data.get("error") else ""
+        return f"the job is {data.get('state')}{why}"
+    if event.kind == "metric":
+        where = [str(data[name]) for name in ("split", "estimator") if data.get(name)]
+        return f"{data.get('name')} = {text_of(data.get('value'))}{f' ({where[0]})' if where else ''}"
+    return str(data.get("text", ""))
 
 
 def _show(job: Job) -> None:
@@ -84,7 +96,7 @@ def _show(job: Job) -> None:
             ("step", job.step),
             ("created", job.created_at),
             ("took", _took(job)),
-            ("result", job.result),
+            ("result", gist_of(job.result or {})),
             ("error", job.error),
         ]
     )

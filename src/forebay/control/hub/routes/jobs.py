@@ -101,10 +101,11 @@ async def stream_job_events(
     hub: Hub,
     after: Annotated[int, Query(ge=0, description="Only events behind this number.")] = 0,
     last_event_id: Annotated[int, Header(ge=0, description="As `after`; browsers send it.")] = 0,
+    follow: Annotated[bool, Query(description="Wait for more until the job ends.")] = True,
 ) -> StreamingResponse:
     """What a job tells, from its beginning or from where you were; ends when the job does."""
     stopping: asyncio.Event = request.app.state.stopping
-    events = _stream(hub.jobs, job.id, max(after, last_event_id), stopping)
+    events = _stream(hub.jobs, job.id, max(after, last_event_id), stopping, follow=follow)
     return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
@@ -116,14 +117,16 @@ def _submitted(
     return JobAnswer.model_validate(jobs.get(job_id))
 
 
-async def _stream(jobs: Jobs, job_id: str, after: int, stopping: asyncio.Event) -> AsyncIterator[bytes]:
+async def _stream(
+    jobs: Jobs, job_id: str, after: int, stopping: asyncio.Event, *, follow: bool
+) -> AsyncIterator[bytes]:
     spoke_s = time.monotonic()
     while not stopping.is_set():
         events = await anyio.to_thread.run_sync(jobs.events, job_id, after, _EVENTS)
         for event in events:
             after = event.seq
             yield b"id: %d\ndata: %s\n\n" % (event.seq, msgspec.json.encode(event.flat()))
-        if _ended(events):
+        if _ended(events) or not (follow or len(events) == _EVENTS):
             return
         now_s = time.monotonic()
         if events:
