@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,9 @@ WHOLE = {"forebay_up", "forebay_up_on", "shared_forebay"}
 
 
 def pytest_configure() -> None:
-    """Tests know no setting of whoever runs them."""
+    """Tests know no setting of whoever runs them, and hear Ctrl-C even where a shell started them with `&`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("FOREBAY_")]:
         del os.environ[name]
 
