@@ -24,7 +24,7 @@ WHOLE = {"forebay_up", "forebay_up_on", "shared_forebay"}
 
 
 def pytest_configure() -> None:
-    """Tests know no setting of whoever runs them, and hear Ctrl-C even where a shell started them with `&`."""
+    """Tests know no setting of whoever runs them, and hear Ctrl-C even when started with `&`."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("FOREBAY_")]:
