@@ -17,7 +17,7 @@ _OURS = ("forebay", "forebay-2")
 _TRITON = ("triton",)
 _PEERS = ("mosec", "mosec-2", "triton", "triton-2", "mlserver", "bentoml", "litserve", "ray", "flask")
 _LOOP_ROWS = (1, 2, 4, 8, 16, 32, 64)
-_MIB = 1 << 20
+_MB = 1e6
 
 
 @dataclass(frozen=True)
@@ -95,33 +95,38 @@ def slower(case: str, ours: Iterable[str], theirs: Iterable[str], level: int) ->
     )
 
 
-def of_the_loop(level: int, rows: Iterable[int]) -> Measure:
-    """Our share of the rows that a bare loop computes at the best of *rows* a batch."""
-
+def _of_the_loop(value: Value, choose: Choose, level: int, rows: Iterable[int]) -> Measure:
     def measure(results: Results) -> Spread | None:
         result = results.get("big-binary")
         if result is None:
             return None
-        loop = best(by_round(result, LOOP, each, rate) for each in rows)
-        return ratio(by_round(result, "forebay", level, rate), loop)
+        loop = best((by_round(result, LOOP, each, value) for each in rows), choose)
+        ours = by_round(result, "forebay", level, value)
+        return ratio(ours, loop) if choose is max else ratio(loop, ours)
 
     return measure
 
 
-def idle(value: Value) -> Measure:
-    """A number of the idle node."""
+def _loop_bar(text: str, level: int, rows: Iterable[int]) -> Bar:
+    """Our share of the rows that a bare loop computes at the best of *rows* a batch."""
+    by_cpu = _of_the_loop(cpu, min, level, rows)
+    return Bar(f"10 M MLP: {text}, c={level}", 0.95, _of_the_loop(rate, max, level, rows), by_cpu)
+
+
+def idle(value: Value, level: int) -> Measure:
+    """A number of the node while nobody asks, after *level* callers have."""
 
     def measure(results: Results) -> Spread | None:
         result = results.get("idle")
-        values = by_round(result, "forebay", 0, value).values() if result else ()
+        values = by_round(result, "forebay", level, value).values() if result else ()
         return Spread.of(values) if values else None
 
     return measure
 
 
-def resident_mib(sample: Sample) -> float:
-    """Resident memory of the node in MiB."""
-    return sample.memory.resident_bytes / _MIB
+def resident_mb(sample: Sample) -> float:
+    """Resident memory of the node in MB."""
+    return sample.memory.resident_bytes / _MB
 
 
 def core_percent(sample: Sample) -> float:
@@ -156,8 +161,8 @@ BARS: tuple[Bar, ...] = (
         "two workers, binary: CPU seconds of one worker, c=64", 1.1,
         cheaper("mnist-binary", _ONE, ("forebay-2",), 64), at_most=True,
     ),
-    Bar("10 M MLP: bare loop at its best batch of up to 16, c=16", 0.95, of_the_loop(16, _LOOP_ROWS[:5])),
-    Bar("10 M MLP: bare loop at its best batch of up to 64, c=64", 0.95, of_the_loop(64, _LOOP_ROWS)),
+    _loop_bar("bare loop at its best batch of up to 16", 16, _LOOP_ROWS[:5]),
+    _loop_bar("bare loop at its best batch of up to 64", 64, _LOOP_ROWS),
     _compared("gRPC raw: minimal grpc.aio server", 1.5, "mnist-grpc", _ONE, ("grpc-aio",), 16),
     Bar("p99 at 70 % load, JSON: lowest peer", 1.0, slower("latency-json", _OURS, _PEERS, 64), at_most=True),
     Bar(
@@ -168,6 +173,12 @@ BARS: tuple[Bar, ...] = (
         _compared("1,000 deployed names: one name", 0.97, "names", ("forebay-1000",), _ONE, level)
         for level in (16, 64)
     ),
-    Bar("idle node: resident memory", 120, idle(resident_mib), at_most=True, unit=" MiB"),
-    Bar("idle node: share of a core", 0.5, idle(core_percent), at_most=True, unit=" %"),
+    *(
+        Bar(f"{text}, {when}", needed, idle(value, level), at_most=True, unit=unit)
+        for when, level in (("before anybody asked", 0), ("after 16 callers", 16))
+        for text, needed, value, unit in (
+            ("idle node: resident memory", 120, resident_mb, " MB"),
+            ("idle node: share of a core", 0.5, core_percent, " %"),
+        )
+    ),
 )  # fmt: skip

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import numpy as np
 
 from bench import accounting
@@ -28,6 +29,7 @@ _AFTER_S = 30.0
 _WARM_CONNECTIONS = 16
 _WARM_S = 1
 _IDLE_S = 2.0
+_NOBODY_S = 30
 _CAPACITY_S = 2
 _OPEN_SHARE = 0.7
 _NODE = "node"
@@ -35,7 +37,7 @@ _NODE = "node"
 
 @dataclass(frozen=True)
 class Measured:
-    """A server that has proved to answer rightly, warm."""
+    """A server that has proved to answer rightly."""
 
     name: str
     serving: Serving
@@ -43,14 +45,16 @@ class Measured:
     answer_bytes: int
 
     @classmethod
-    def warm(cls, name: str, serving: Serving, model: Model, wire: Wire) -> Measured:
-        """Compare one answer with the model's own, and ask for a second; raises `Missing`."""
+    def proved(cls, name: str, serving: Serving, model: Model, wire: Wire) -> Measured:
+        """Compare one answer with the model's own; raises `Missing`."""
         target = serving.targets[wire]
-        measured = cls(name, serving, target, check(target, model.expected()))
-        measured.drive(_WARM_CONNECTIONS, _WARM_S)
-        serving.family.settle(_AFTER_S)
-        serving.family.learn_idle(_IDLE_S)
-        return measured
+        return cls(name, serving, target, check(target, model.expected()))
+
+    def warm(self) -> None:
+        """Ask for a second, and learn what it does when nobody asks; raises `Missing`."""
+        self.drive(_WARM_CONNECTIONS, _WARM_S)
+        self.family.settle(_AFTER_S)
+        self.family.learn_idle(_IDLE_S)
 
     @property
     def family(self) -> Family:
@@ -77,16 +81,15 @@ class Measured:
             connections, round_, lambda: pace.open_loop(self.target, rate, connections, seconds, round_)
         )
 
-    def idle(self, round_: int, seconds: int) -> Sample:
-        """Nobody asks; memory is the node's own."""
-        sample = self._sample(0, round_, lambda: _nobody(seconds))
-        return Sample(
-            sample.subject, 0, round_, sample.load,
-            cpu_s=sample.parts.get(_NODE, 0.0),
-            foreign_share=sample.foreign_share,
-            memory=self.family.memory(_NODE),
-            parts=sample.parts,
-        )  # fmt: skip
+    def idle(self, connections: int, round_: int, seconds: int) -> Sample:
+        """Nobody asks, after *connections* callers have or none ever has; all numbers are the node's own."""
+        if connections:
+            self.drive(connections, seconds)
+            self.family.settle(_AFTER_S)
+        sample = self._sample(connections, round_, lambda: _nobody(_NOBODY_S))
+        return msgspec.structs.replace(
+            sample, cpu_s=sample.parts.get(_NODE, 0.0), memory=self.family.memory(_NODE)
+        )
 
     def _sample(self, level: int, round_: int, drive: Callable[[], Load]) -> Sample:
         self.family.settle(_BEFORE_S)
@@ -123,7 +126,7 @@ def bare_loop(name: str, model: Model, rows: int, round_: int, seconds: int) -> 
     with TemporaryDirectory() as folder:
         inputs = Path(folder) / "inputs.npz"
         np.savez(inputs, **model.row)  # type: ignore[arg-type]  # names of tensors, not allow_pickle
-        busy, children = accounting.busy_s(), _children_s()
+        began_s, busy = time.monotonic(), accounting.busy_s()
         done = subprocess.run(
             [sys.executable, "-m", "bench.peers.loop", str(inputs), str(rows), str(seconds)],
             env={**os.environ, "BENCH_MODEL": str(model.file), "BENCH_THREADS": str(model.threads)},
@@ -132,14 +135,13 @@ def bare_loop(name: str, model: Model, rows: int, round_: int, seconds: int) -> 
             text=True,
             check=False,
         )
-        cpu_s, busy = _children_s() - children, accounting.busy_s() - busy
     if done.returncode:
         raise Missing(f"the bare loop failed: {done.stderr.strip()[-300:]}")
-    calls, took_s = int(done.stdout.split()[0]), float(done.stdout.split()[1])
-    load = Load(took_s, calls * rows, 0, took_s / calls, took_s / calls)
-    return Sample(
-        name, rows, round_, load, round(cpu_s, 3), foreign_share=round(max(0.0, busy - cpu_s) / took_s, 3)
-    )
+    calls, took_s, cpu_s, whole_cpu_s = map(float, done.stdout.split())
+    load = Load(took_s, round(calls) * rows, 0, took_s / calls, took_s / calls)
+    foreign_s = accounting.busy_s() - busy - whole_cpu_s
+    foreign_share = round(max(0.0, foreign_s / (time.monotonic() - began_s)), 3)
+    return Sample(name, rows, round_, load, round(cpu_s, 3), foreign_share=foreign_share)
 
 
 def _nobody(seconds: int) -> Load:

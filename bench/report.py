@@ -108,7 +108,8 @@ def _idle(result: CaseResult) -> Iterator[str]:
     for sample in result.samples:
         parts = ", ".join(f"{part} {100 * s / sample.load.seconds:.2f} %" for part, s in sample.parts.items())
         resident = sample.memory.resident_bytes / _MIB
-        yield f"- node: {resident:.0f} MiB resident; of a core: {parts or 'nothing'}"
+        asked = f"after {sample.level} callers" if sample.level else "before anybody asked"
+        yield f"- {asked}: node {resident:.0f} MiB resident; of a core: {parts or 'nothing'}"
 
 
 def _remarks(result: CaseResult) -> Iterator[str]:

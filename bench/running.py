@@ -17,8 +17,7 @@ from bench.measuring import Measured, bare_loop
 from bench.models import Model, model
 from bench.words import CaseResult, Missing, Sample
 
-_RESTLESS_SHARE = 0.08
-_IDLE_S = 30
+_RESTLESS_SHARE = 0.1
 _OPEN_S = 6
 Tell = Callable[[str], None]
 
@@ -29,6 +28,8 @@ class Running:
     def __init__(self, case: Case, rounds: int, seconds: int, tell: Tell) -> None:
         self._case = case
         self._tell = tell
+        rounds = 1 if case.kind is Kind.IDLE else rounds
+        seconds = max(seconds, case.least_s)
         self._stacks: dict[str, ExitStack] = {}
         self._steady: dict[str, Measured] = {}
         self._restless: list[str] = []
@@ -43,8 +44,11 @@ class Running:
         )
 
     def measure(self) -> CaseResult:
-        """Measure all of it; raises `Missing` when not even the model is to be had."""
-        asked = model(self._case.model)
+        """Measure all of it, or say why there is nothing to measure."""
+        self._guarded(f"the model {self._case.model}", lambda: self._measure(model(self._case.model)))
+        return self.result
+
+    def _measure(self, asked: Model) -> None:
         try:
             for name in self._case.subjects:
                 self._guarded(name, partial(self._begin, name, asked))
@@ -53,7 +57,6 @@ class Running:
         finally:
             for name in list(self._steady):
                 self._end(name)
-        return self.result
 
     def _begin(self, name: str, asked: Model) -> None:
         """Start *name*, and keep it running if it keeps quiet."""
@@ -69,7 +72,9 @@ class Running:
     def _start(self, name: str, asked: Model) -> Measured:
         with ExitStack() as stack:
             serving = stack.enter_context(SUBJECTS[name].serving(asked, self._case.wire))
-            measured = Measured.warm(name, serving, asked, self._case.wire)
+            measured = Measured.proved(name, serving, asked, self._case.wire)
+            if self._case.kind is not Kind.IDLE:
+                measured.warm()
             self._stacks[name] = stack.pop_all()
         self._steady[name] = measured
         return measured
@@ -108,7 +113,7 @@ class Running:
             case Kind.OPEN:
                 return measured.open(level, round_, _OPEN_S)
             case Kind.IDLE:
-                return measured.idle(round_, _IDLE_S)
+                return measured.idle(level, round_, self.result.seconds)
 
     def _keep(self, sample: Sample) -> None:
         self.result.samples.append(sample)
@@ -128,9 +133,11 @@ class Running:
 def line_for(sample: Sample) -> str:
     """One measurement for somebody who watches."""
     load = sample.load
-    return (
-        f"round {sample.round + 1} {sample.subject:>14} {sample.level:>4} {load.rate:>10,.0f}/s"
-        f"  p50 {1e3 * load.p50_s:8.2f} ms  p99 {1e3 * load.p99_s:8.2f} ms"
+    seen = (
+        f"{load.rate:>10,.0f}/s  p50 {1e3 * load.p50_s:8.2f} ms  p99 {1e3 * load.p99_s:8.2f} ms"
         f"  CPU {sample.cpu_per_thousand_s:8.4f} s/1,000  errors {load.errors}"
-        f"  others {sample.foreign_share:.2f}"
+        if load.requests
+        else f"nobody asks for {load.seconds:g} s, CPU {sample.cpu_s:.2f} s"
     )
+    who = f"round {sample.round + 1} {sample.subject:>14} {sample.level:>4}"
+    return f"{who} {seen}  others {sample.foreign_share:.2f}"
