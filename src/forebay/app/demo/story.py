@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MODEL = "digits"
 _CALLS = 300
+_SHOWN = slice(11, 12)  # the one held-out image that is shown
 _BRIGHTEST = 16
 _BAR = 32
 _SHIPPED_WITHIN_S = 10.0
@@ -88,7 +89,7 @@ def tell(stage: Stage, hub: Hub) -> Ending:
         requests=usage.total.requests,
         cost=usage.total.cost,
         currency=usage.currency,
-        curl=curl_for(hub.node().url, key.secret, _MODEL, {"rows": digits.test[:1].astype(int)}),
+        curl=curl_for(hub.node().url, key.secret, _MODEL, {"rows": digits.test[_SHOWN].astype(int)}),
     )
 
 
@@ -180,10 +181,10 @@ def create_key(stage: Stage, hub: Hub) -> NewKey:
 def ask(stage: Stage, application: Hub, digits: Digits) -> float:
     """One held-out image that is shown, then all of them; the share of right answers."""
     with stage.step("Ask over HTTP about images that it has never seen") as step:
-        answer = application.predict(_MODEL, digits.test[:1])
-        first = digits.test[0].reshape(8, 8)
-        plain = [Text(line) for line in shades(first, _BRIGHTEST)]
-        step.show(_answered(image(first, _BRIGHTEST), answer[0]), _answered(plain, answer[0]))
+        [answer] = application.predict(_MODEL, digits.test[_SHOWN])
+        [shown], [truth] = digits.test[_SHOWN].reshape(-1, 8, 8), digits.test_labels[_SHOWN]
+        plain = [Text(line) for line in shades(shown, _BRIGHTEST)]
+        step.show(_answered(image(shown, _BRIGHTEST), answer, truth), _answered(plain, answer, truth))
         step.at(f"{len(digits.test)} images in one request")
         right = application.predict(_MODEL, digits.test).labels == digits.test_labels
         step.tell(f"all {len(digits.test)} held-out images in one request: [bold]{right.mean():.1%}[/] right")
@@ -260,10 +261,13 @@ def _shape(shape: tuple[int, ...]) -> str:
     return " x ".join("n" if size == -1 else str(size) for size in shape)
 
 
-def _answered(picture: list[Text], answer: dict[str, Any]) -> RenderableType:
+def _answered(picture: list[Text], answer: dict[str, Any], truth: int) -> RenderableType:
     """The image, and beside it the three likeliest answers."""
     likeliest = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])[:3]
-    lines = [Text(), Text(f"It is a {answer['label']}.", style="bold"), Text()]
+    verdict = Text.assemble(
+        (f"It is a {answer['label']}.", "bold"), (f"  Its writer meant a {truth}.", "dim")
+    )
+    lines = [Text(), verdict, Text()]
     for name, share in likeliest:
         lines.append(Text.assemble(f"{name} ", (bar(share, _BAR), "cyan"), f" {share:6.1%}"))
     grid = Table.grid(padding=(0, 3))
