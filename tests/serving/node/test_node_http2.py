@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from forebay.serving.node import http2_frames as h2
 from forebay.serving.node.http2 import Http2Limits, Http2Server
+from forebay.serving.node.http2_connection import Http2Connection
 from forebay.serving.node.http2_sending import Stream
+from support.http2_peers import HEADERS, Peer, Wire
 
 QUICK = Http2Limits(
     max_header_bytes=2048,
@@ -34,7 +36,6 @@ QUICK = Http2Limits(
 OK = h2.header_block([(b"x-answer", b"1")])
 END = h2.header_block([(b"x-end", b"1")])
 SETTINGS = h2.settings_frame([])
-HEADERS = [(b":method", b"POST"), (b":path", b"/echo"), (b":scheme", b"http")]
 
 
 class Echo(Stream):
@@ -65,57 +66,6 @@ class Echo(Stream):
 
     def lost(self) -> None:
         Echo.left += 1
-
-
-class Peer:
-    """A client that speaks frame by frame."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-        self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
-
-    def write(self, *frames: bytes) -> None:
-        self.writer.write(b"".join(frames))
-
-    def block(self, path: bytes = b"/echo", *more: tuple[bytes, bytes]) -> bytes:
-        pairs = [(name, path if name == b":path" else value) for name, value in HEADERS]
-        return bytes(self.encoder.encode([*pairs, *more]))
-
-    def request(self, number: int, body: bytes = b"hello", path: bytes = b"/echo") -> bytes:
-        return h2.frame(h2.HEADERS, h2.END_HEADERS, number, self.block(path)) + h2.frame(
-            h2.DATA, h2.END_STREAM, number, body
-        )
-
-    async def frame(self) -> tuple[int, int, int, bytes]:
-        """Type, flags, stream and payload of the next frame."""
-        head = await asyncio.wait_for(self.reader.readexactly(9), 5)
-        size, kind, flags, number = h2.head_at(head, 0)
-        return kind, flags, number, await asyncio.wait_for(self.reader.readexactly(size), 5)
-
-    async def next(self, wanted: int) -> tuple[int, int, bytes]:
-        """Flags, stream and payload of the next frame of a type."""
-        while True:
-            kind, flags, number, payload = await self.frame()
-            if kind == wanted:
-                return flags, number, payload
-
-    async def answers(self, *numbers: int) -> dict[int, bytes]:
-        """The bodies of whole answers."""
-        bodies, open_ones = dict.fromkeys(numbers, b""), set(numbers)
-        while open_ones:
-            kind, flags, number, payload = await self.frame()
-            if kind == h2.HEADERS:
-                self.decoder.decode(payload)
-                if flags & h2.END_STREAM:
-                    open_ones.discard(number)
-            elif kind == h2.DATA:
-                bodies[number] += payload
-        return bodies
-
-    async def goodbye(self) -> tuple[h2.Code, str]:
-        """Why the server closes the connection."""
-        _, _, payload = await self.next(h2.GOAWAY)
-        return h2.Code(struct.unpack(">L", payload[4:8])[0]), payload[8:].decode()
 
 
 class Door:
@@ -465,6 +415,59 @@ def test_a_server_that_leaves_answers_what_was_on_its_way() -> None:
         assert time.monotonic() - began_s < 2
 
     play(scene)
+
+
+def test_one_who_does_not_answer_a_goodbye_holds_nobody_up() -> None:
+    async def scene(here: Door) -> None:
+        peer = await here.peer()
+        peer.write(peer.request(1))
+        await peer.answers(1)
+        began_s = time.monotonic()
+        await here.server.stop(20.0)
+        assert time.monotonic() - began_s < 5
+
+    play(scene)
+
+
+BLOCKS = st.sampled_from(
+    [
+        b"\x82",
+        b"\x83\x86",
+        bytes(hpack.Encoder().encode(HEADERS)),
+        h2.header_block([(b":path", b"/later")]),
+        h2.header_block([(b":path", b"/locked")]),
+        b"\x3f\xe1\x1f",
+        b"\xbe",
+    ]
+)
+FRAMES = st.builds(
+    h2.frame,
+    st.integers(0, 10),
+    st.sampled_from([0, 1, 4, 5, 8, 0x20, 0x25, 0x2D, 0xFF]),
+    st.sampled_from([0, 1, 1, 3, 3, 5, 7, 2, h2.MOST_WINDOW]),
+    st.one_of(
+        BLOCKS, st.binary(max_size=20), st.integers(0, 1 << 31).map(lambda word: struct.pack(">L", word))
+    ),
+)
+
+
+@given(st.lists(FRAMES, max_size=30), st.data())
+def test_whatever_frames_come_nothing_fails_unforeseen(frames: list[bytes], data: st.DataObject) -> None:
+    Echo.waiting, wire = [], Wire()
+    connection = Http2Connection(Http2Server(Echo, QUICK))
+    connection.connection_made(wire)
+    everything = h2.PREFACE + SETTINGS + b"".join(frames)
+    at = 0
+    while at < len(everything):
+        size = data.draw(st.integers(1, 60))
+        connection.data_received(everything[at : at + size])
+        at += size
+    for stream in Echo.waiting:
+        stream.send(OK, b"late", END)
+    connection.check(time.monotonic())
+    assert b"something went wrong here" not in wire.said
+    connection.connection_lost(None)
+    assert all(stream.gone or stream.said_all for stream in Echo.waiting)
 
 
 PAIRS = st.lists(

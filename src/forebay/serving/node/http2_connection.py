@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 _PING_WAIT_S = 20.0
 _LINGER_S = 2.0
+_GOODBYE_S = 1.0
 _NOT_HTTP2 = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: close\r\ncontent-length: 56\r\n\r\n"
     b"this port speaks gRPC; HTTP/1.1 is on the node's --port\n"
@@ -80,7 +81,7 @@ class Http2Connection(asyncio.Protocol):
         self._idle_frames = 0
         self._heard_s = self._since_s = time.monotonic()
         self._pinged_s: float | None = None
-        self._leaving = False
+        self._left_s: float | None = None
         self._closes = False
         self._closing_s: float | None = None
         self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
@@ -353,8 +354,7 @@ class Http2Connection(asyncio.Protocol):
             self._transport.write(frame(PING, ACK, 0, payload))
             return
         self._pinged_s = None
-        if self._leaving:
-            self._transport.write(goaway_frame(self._last, Code.NO_ERROR, "the server stops"))
+        if self._left_s is not None:
             self._say_goodbye()
 
     def _on_window(self, _flags: int, number: int, payload: bytes) -> None:
@@ -393,7 +393,7 @@ class Http2Connection(asyncio.Protocol):
 
     def leave(self) -> None:
         """The server stops: say so, take what was on its way, answer it, close."""
-        self._leaving = True
+        self._left_s = time.monotonic()
         if not self._greeted or self._closing_s is not None:
             self._transport.close()
             return
@@ -403,6 +403,7 @@ class Http2Connection(asyncio.Protocol):
 
     def _say_goodbye(self) -> None:
         self._closes = True
+        self._transport.write(goaway_frame(self._last, Code.NO_ERROR, "the server stops"))
         for stream in list(self._streams.values()):
             stream.leaving()
         self._close_when_done()
@@ -437,6 +438,8 @@ class Http2Connection(asyncio.Protocol):
 
     def _check_streams(self, now_s: float) -> None:
         wait_s = self._limits.body_wait_s
+        if not self._closes and _passed(self._left_s, _GOODBYE_S, now_s):
+            self._say_goodbye()  # to one who does not answer
         for stream in self.sender.stuck(now_s, wait_s):
             self.reset(stream, Code.CANCEL)
         for stream in list(self._streams.values()):
