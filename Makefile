@@ -33,7 +33,7 @@ test: .venv/developer services ## The whole suite, with every service it needs a
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not clients" --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-clients: .venv/developer ## Drive a node with the real clients of others, each in an environment of its own
-	$(BIN)/pytest -n 0 -m clients
+	$(BIN)/pytest -n 0 -m clients tests/clients
 
 fix: .venv/developer ## Format, and mend what the linter can
 	$(BIN)/ruff check --fix $(SOURCES)
