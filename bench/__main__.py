@@ -16,7 +16,7 @@ from bench.drivers import pace
 from bench.drivers.running import need
 from bench.keeping import keep
 from bench.running import Running
-from bench.servers import inherit_orphans
+from bench.servers import end_leftovers, inherit_orphans
 from bench.words import CACHE, Missing, Wire
 
 
@@ -63,6 +63,7 @@ def _alone() -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Missing("another benchmark runs from this folder; wait for it, or stop it") from error
+        end_leftovers()
         yield
 
 

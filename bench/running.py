@@ -1,7 +1,7 @@
 """A case from start to end: everybody is started, then asked in turn, round after round.
 
 A round asks everybody once at each level, the next round in the opposite order, so that a drift of the
-machine touches all alike. Who keeps the machine busy while nobody asks is stopped between its turns.
+machine touches all alike. A peer that keeps the machine busy while nobody asks is stopped between its turns.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from functools import partial
 
 from bench import machine
-from bench.cases import LOOP, SUBJECTS, Case, Kind
+from bench.cases import LOOP, OURS, SUBJECTS, Case, Kind
 from bench.measuring import Measured, bare_loop
 from bench.models import Model, model
 from bench.words import CaseResult, Missing, Sample
 
-_RESTLESS_SHARE = 0.1
+_RESTLESS_SHARE = 0.06
+_REFERENCES = frozenset(subject.name for subject in OURS)
 _OPEN_S = 6
 Tell = Callable[[str], None]
 
@@ -65,7 +66,7 @@ class Running:
         self.result.versions[name] = subject.version()
         measured = self._start(name, asked)
         self.result.idle_shares[name] = round(measured.family.idle_share, 3)
-        if measured.family.idle_share > _RESTLESS_SHARE:
+        if measured.family.idle_share > _RESTLESS_SHARE and name not in _REFERENCES:
             self._end(name)
             self._restless.append(name)
 

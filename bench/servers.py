@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import http.client
 import os
 import signal
@@ -27,10 +28,13 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 class Family:
-    """Every process that descends from one command, however it has detached itself."""
+    """Every process that descends from one command, however it has detached itself.
 
-    def __init__(self) -> None:
-        self._mark = f"{_MARKER}={uuid.uuid4().hex}"
+    They are found by a mark in their environment: of this folder's benchmarks, and of this one family.
+    """
+
+    def __init__(self, mark: str = "") -> None:
+        self._mark = mark or f"{_mark_of_all()}{uuid.uuid4().hex}"
         self._known: dict[int, accounting.Process] = {}
         self.idle_share = 0.0
         self.first = 0
@@ -125,6 +129,15 @@ def started(
     finally:
         family.end()
         first.wait(_END_WAIT_S)
+
+
+def end_leftovers() -> None:
+    """End what a benchmark of this folder has left running when it was killed itself."""
+    Family(_mark_of_all()).end()
+
+
+def _mark_of_all() -> str:
+    return f"{_MARKER}={hashlib.sha256(str(CACHE).encode()).hexdigest()[:12]}-"
 
 
 def inherit_orphans() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -9,7 +10,15 @@ import pytest
 
 from bench import accounting, servers
 from bench.measuring import used
-from bench.servers import Family, free_ports, last_words, started, wait_answering, wait_listening
+from bench.servers import (
+    Family,
+    end_leftovers,
+    free_ports,
+    last_words,
+    started,
+    wait_answering,
+    wait_listening,
+)
 from bench.words import Missing
 
 DETACHED = """
@@ -59,6 +68,16 @@ def test_one_who_detaches_himself_stays_in_the_family_and_is_ended_with_it(tmp_p
         pid = int(file.read_text())
         assert pid in family.members()
     assert accounting.processes().get(pid) is None or accounting.processes()[pid].state == "Z"
+
+
+def test_what_a_killed_benchmark_has_left_is_ended(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    environ = {**os.environ, **Family().environment}
+    with subprocess.Popen(command, env=environ) as left:
+        while "BENCH_FAMILY" not in accounting.environment_of(left.pid):
+            time.sleep(0.01)
+        end_leftovers()
+        assert left.poll() is not None
 
 
 def test_cpu_time_is_counted_and_quiet_is_waited_for(tmp_path: Path) -> None:
