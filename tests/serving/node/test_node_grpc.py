@@ -295,6 +295,12 @@ def held(node: Running) -> Iterator[Held]:
 SLOW = Call("slow", {"x": ROW})
 
 
+@pytest.mark.parametrize("messages", [[], [b"", b""], [b""] * 50])
+def test_a_unary_call_takes_one_message(node: Running, key: Key, messages: list[bytes]) -> None:
+    with calling(node, key) as caller, refused("INVALID_ARGUMENT", "exactly one whole message"):
+        list(caller.stream(iter(messages), f"{OIP}/ServerMetadata"))
+
+
 def test_a_full_queue_is_unavailable_and_says_when_to_come_back(node: Running, key: Key, held: Held) -> None:
     with calling(node, key) as caller:
         first = caller.later(SLOW)

@@ -53,6 +53,7 @@ _LONGEST_TIMEOUT = 8
 _LEAST_BYTES_PER_S = 64 << 10
 _WORTH_BYTES = 1024
 _MOST_TURNS = 4096
+_ONE = "the call takes exactly one whole message"
 _PLAIN = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _log = logging.getLogger("forebay.node")
 
@@ -224,6 +225,8 @@ class Rpc(Stream):
             if self.door is not None and self.door.streams:
                 while (message := self._whole()) is not None:
                     self._answer(message)
+            elif self._wanted is not None and self._size > _PREFIX.size + self._wanted:
+                raise Malformed(_ONE)
         except ForebayError as error:
             self.refuse(error)
 
@@ -238,7 +241,7 @@ class Rpc(Stream):
                 return
             message = self._whole()
             if message is None or self._size:
-                raise Malformed("the call takes exactly one whole message")
+                raise Malformed(_ONE)
             self._answer(message)
         except ForebayError as error:
             self.refuse(error)
