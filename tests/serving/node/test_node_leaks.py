@@ -25,6 +25,9 @@ GOOD, BAD, UNKNOWN = (
     for model, rows in (("twice", ROWS), ("twice", ROWS[:, :2]), ("nobody", ROWS))
 )
 
+FEW = 10
+"""Those whose last frame is just being read; a leak keeps every one of dozens."""
+
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
@@ -52,11 +55,11 @@ def left_behind(work: Callable[[], object], *kinds: type) -> int:
     """How many more of *kinds* are alive after *work*, when what is on its way out has left."""
     before = more = kept(*kinds)
     work()
-    for _ in range(50):
+    for _ in range(100):
         more = kept(*kinds) - before
-        if more <= 2:
+        if more <= FEW:
             break
-        threading.Event().wait(0.05)
+        threading.Event().wait(0.1)
     return more
 
 
@@ -67,7 +70,7 @@ def test_an_http_request_leaves_nothing_behind(node: Running, key: Key) -> None:
                 for _ in range(50):
                     client.post("/predict/twice", json=[[1.0] * columns])
 
-    assert left_behind(work, Exchange) <= 2
+    assert left_behind(work, Exchange) <= FEW
 
 
 def test_a_grpc_call_leaves_nothing_behind_however_it_ends(node: Running, key: Key) -> None:
@@ -87,4 +90,4 @@ def test_a_grpc_call_leaves_nothing_behind_however_it_ends(node: Running, key: K
                 next(opened)
                 opened.cancel()
 
-    assert left_behind(work, Rpc, Turn) <= 2
+    assert left_behind(work, Rpc, Turn) <= FEW
