@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from forebay.control.store import Database, migrate
 from support.instance import Instance
 from support.postgres import Cluster
 
-settings.register_profile("thorough", deadline=None)  # a busy machine is no mistake in the code
-settings.register_profile("quick", deadline=None, max_examples=20)
+_PATIENT = [HealthCheck.too_slow]  # a busy machine is no mistake in the code
+settings.register_profile("thorough", deadline=None, suppress_health_check=_PATIENT)
+settings.register_profile("quick", deadline=None, max_examples=20, suppress_health_check=_PATIENT)
 settings.load_profile("thorough")
 
 BOTH = ["sqlite", "postgresql"]
