@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 from pathlib import Path
 
 from bench.words import ROOT
 
+_GENERATORS = ("wrk", "h2load")
 _TELLING = ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX", "LD_PRELOAD")
 
 
@@ -21,7 +23,15 @@ def facts() -> dict[str, str]:
         "kernel": platform.release(),
         "python": platform.python_version(),
     }
-    return found | {name: os.environ[name] for name in _TELLING if name in os.environ}
+    generators = {name: _first_word_with_digits(name) for name in _GENERATORS if shutil.which(name)}
+    return found | generators | {name: os.environ[name] for name in _TELLING if name in os.environ}
+
+
+def _first_word_with_digits(program: str) -> str:
+    """The version that *program* gives itself; wrk calls that a failure."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    words = (said.stdout + said.stderr).split()
+    return next((word for word in words[1:] if any(map(str.isdigit, word))), "of unknown version")
 
 
 def processor_in(cpuinfo: str) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,7 +53,7 @@ class Measured:
     def warm(self) -> None:
         """Ask for a second, and learn what it does when nobody asks; raises `Missing`."""
         self.drive(_WARM_CONNECTIONS, _WARM_S)
-        self.family.settle(_AFTER_S)
+        self.family.settle(_AFTER_S, self.serving.quiet_s)
         self.family.learn_idle(_IDLE_S)
 
     @property
@@ -85,7 +85,7 @@ class Measured:
         """Nobody asks, after *connections* callers have or none ever has; all numbers are the node's own."""
         if connections:
             self.drive(connections, seconds)
-            self.family.settle(_AFTER_S)
+            self.family.settle(_AFTER_S, self.serving.quiet_s)
         sample = self._sample(connections, round_, lambda: _nobody(_NOBODY_S))
         return msgspec.structs.replace(
             sample, cpu_s=sample.parts.get(_NODE, 0.0), memory=self.family.memory(_NODE)
@@ -96,12 +96,13 @@ class Measured:
         before, busy, children = self.family.cpu_by_part(), accounting.busy_s(), _children_s()
         began_s = time.monotonic()
         load = drive()
-        took_s, generator_s = time.monotonic() - began_s, _children_s() - children
+        ended_s, generator_s = time.monotonic(), _children_s() - children
         busy = accounting.busy_s() - busy
         foreign_s = busy - generator_s - (self.family.cpu_s() - before.total())
         memory = self.family.memory()
-        self.family.settle(_AFTER_S)
-        parts = used(before, self.family.cpu_by_part())
+        self.family.settle(_AFTER_S, self.serving.quiet_s)
+        after_s = time.monotonic() - ended_s
+        parts = used(before, self.family.cpu_by_part(), self.family.idle, after_s)
         return Sample(
             subject=self.name,
             level=level,
@@ -109,16 +110,21 @@ class Measured:
             load=load,
             cpu_s=round(sum(parts.values()), 3),
             generator_cpu_s=round(generator_s, 3),
-            foreign_share=round(max(0.0, foreign_s / took_s), 3),
+            foreign_share=round(max(0.0, foreign_s / (ended_s - began_s)), 3),
             memory=memory,
             parts=parts,
         )
 
 
-def used(before: Counter[str], after: Counter[str]) -> dict[str, float]:
-    """What each part has used between two readings; who has left has taken his seconds along."""
-    spent = {part: round(after[part] - before[part], 3) for part in sorted(after)}
-    return {part: seconds for part, seconds in spent.items() if seconds > 0}
+def used(
+    before: Counter[str], after: Counter[str], idle: Mapping[str, float], after_s: float
+) -> dict[str, float]:
+    """What each part has used for the load, less what it would have used anyway in the *after_s* since.
+
+    Who has left has taken his seconds along.
+    """
+    spent = {part: after[part] - before[part] - after_s * idle.get(part, 0.0) for part in sorted(after)}
+    return {part: round(seconds, 3) for part, seconds in spent.items() if seconds > 0}
 
 
 def bare_loop(name: str, model: Model, rows: int, round_: int, seconds: int) -> Sample:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from bench.bodies import json_request, request_for
 from bench.machine import commit
 from bench.models import Arrays, Model
 from bench.peers.model import DATATYPES
-from bench.servers import Family, free_ports
+from bench.servers import Family, free_ports, log_of
 from bench.subjects import GRPC_PATH, Serving
 from bench.words import Missing, Target, Wire
 from forebay.app.settings import Settings
@@ -33,6 +34,7 @@ from forebay.core import INFO_NAME, ArtifactInfo, DataType, ModelRef, Signature,
 
 _WAIT_S = 180.0
 _PROJECT = "default"
+_QUIET_S = 0.5  # a node gathers usage events for a while before it ships them
 _HAS_GRPC = any(field.name == "grpc_port" for field in fields(Settings))
 
 
@@ -45,7 +47,8 @@ class Forebay:
     names: int = 1
 
     def version(self) -> str:
-        return f"forebay {forebay.__version__} ({commit()})"
+        packages = (f"{name} {metadata.version(name)}" for name in ("onnxruntime", "numpy"))
+        return f"forebay {forebay.__version__} ({commit()}), {', '.join(packages)}"
 
     @contextmanager
     def serving(self, model: Model, wire: Wire) -> Iterator[Serving]:
@@ -60,7 +63,7 @@ class Forebay:
             _wait_for(lambda: len(hub.nodes()) == self.workers, "every worker has reported")
             hub.deploy(model.name, timeout_s=_WAIT_S, progress=False)
             _wait_for(lambda: all(each.ready for each in hub.deployments()), "every name answers")
-            yield Serving(up.family, {wire: up.target(model, wire, secret)})
+            yield Serving(up.family, {wire: up.target(model, wire, secret)}, _QUIET_S)
             _check_metered(hub)
 
 
@@ -109,6 +112,8 @@ def _up(folder: Path, workers: int) -> Iterator[_Up]:
         _forebay(environ, "down")
     finally:
         family.end()
+        if (home / "logs").exists():
+            shutil.copytree(home / "logs", log_of("forebay").with_suffix(""), dirs_exist_ok=True)
 
 
 def _forebay(environ: dict[str, str], *words: str) -> str:

@@ -36,7 +36,7 @@ class Family:
     def __init__(self, mark: str = "") -> None:
         self._mark = mark or f"{_mark_of_all()}{uuid.uuid4().hex}"
         self._known: dict[int, accounting.Process] = {}
-        self.idle_share = 0.0
+        self.idle: dict[str, float] = {}
         self.first = 0
 
     @property
@@ -66,23 +66,32 @@ class Family:
         members = self.members().items()
         return accounting.memory_of({pid for pid, each in members if part in ("", _part(pid, each.name))})
 
-    def settle(self, within_s: float) -> None:
-        """Wait until the members do no more than they do when nobody asks; give up after *within_s*."""
+    def settle(self, within_s: float, quiet_s: float = _QUIET_WINDOW_S) -> None:
+        """Wait until the members do no more, for *quiet_s*, than they do when nobody asks.
+
+        Give up after *within_s*.
+        """
         give_up_at = time.monotonic() + within_s
         before, at_s = self.cpu_s(), time.monotonic()
-        while at_s < give_up_at:
+        quiet_since_s = at_s
+        while at_s < give_up_at and at_s - quiet_since_s < quiet_s:
             time.sleep(_QUIET_WINDOW_S)
             now, now_s = self.cpu_s(), time.monotonic()
-            if (now - before) / (now_s - at_s) <= self.idle_share + _QUIET_SHARE:
-                return
+            if (now - before) / (now_s - at_s) > self.idle_share + _QUIET_SHARE:
+                quiet_since_s = now_s
             before, at_s = now, now_s
 
-    def learn_idle(self, seconds: float) -> float:
-        """The share of a core that the members take while nobody asks."""
-        before = self.cpu_s()
+    def learn_idle(self, seconds: float) -> None:
+        """Learn which share of a core each part takes while nobody asks: `idle`."""
+        before = self.cpu_by_part()
         time.sleep(seconds)
-        self.idle_share = (self.cpu_s() - before) / seconds
-        return self.idle_share
+        after = self.cpu_by_part()
+        self.idle = {part: max(0.0, after[part] - before[part]) / seconds for part in after}
+
+    @property
+    def idle_share(self) -> float:
+        """The share of a core that all members take while nobody asks."""
+        return sum(self.idle.values())
 
     def end(self) -> None:
         """Ask everybody to leave, then make them."""

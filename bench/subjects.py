@@ -20,10 +20,14 @@ from bench.words import ROOT, Missing, Target, Wire
 
 @dataclass(frozen=True)
 class Serving:
-    """A server that answers: its processes, and the request for each wire that it speaks."""
+    """A server that answers: its processes, and the request for each wire that it speaks.
+
+    It has done all that its requests cause once it was quiet for *quiet_s*.
+    """
 
     family: Family
     targets: Mapping[Wire, Target]
+    quiet_s: float = 0.25
 
 
 class Subject(Protocol):
@@ -80,7 +84,8 @@ class Peer:
     environ: Mapping[str, str] = field(default_factory=dict)
 
     def version(self) -> str:
-        return f"{self.package} {version_of(self.venv, self.package)}"
+        packages = (self.package, "onnxruntime", "numpy")
+        return ", ".join(f"{package} {version_of(self.venv, package)}" for package in packages)
 
     @contextmanager
     def serving(self, model: Model, wire: Wire) -> Iterator[Serving]:

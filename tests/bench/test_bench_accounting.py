@@ -86,7 +86,8 @@ def test_cpu_time_is_counted_and_quiet_is_waited_for(tmp_path: Path) -> None:
         family.settle(20)
         assert family.cpu_s() >= 0.15
         assert family.memory().resident_bytes > 1 << 20
-        assert family.learn_idle(0.2) < 0.2
+        family.learn_idle(0.2)
+        assert family.idle_share < 0.2
 
 
 def test_a_server_that_ends_at_once_is_named_with_its_last_words(tmp_path: Path) -> None:
@@ -115,7 +116,13 @@ def test_parts_that_used_nothing_are_not_listed() -> None:
     family = Family()
     before, after = family.cpu_by_part(), family.cpu_by_part()
     after["node"], before["hub"], after["hub"] = 1.5, 2.0, 2.0  # type: ignore[assignment]  # seconds are counted
-    assert used(before, after) == {"node": 1.5}
+    assert used(before, after, {}, 1.0) == {"node": 1.5}
+
+
+def test_what_a_part_does_anyway_is_not_counted_after_the_load() -> None:
+    before, after = Family().cpu_by_part(), Family().cpu_by_part()
+    after["hub"] = 1.5  # type: ignore[assignment]  # seconds are counted
+    assert used(before, after, {"hub": 0.05}, 2.0) == {"hub": 1.4}
 
 
 def test_the_machine_is_busier_after_some_work() -> None:
