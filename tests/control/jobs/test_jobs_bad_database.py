@@ -13,6 +13,8 @@ from forebay.control.store import Database, migrate
 from support.postgres import Cluster
 from support.toy_jobs import jobs_at_work, wait_over, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_locked_database_makes_a_job_wait_and_not_fail(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'hub.db'}", wait_s=0.2)
@@ -27,7 +29,6 @@ def test_a_locked_database_makes_a_job_wait_and_not_fail(tmp_path: Path) -> None
     database.close()
 
 
-@pytest.mark.slow
 @pytest.mark.postgresql
 def test_a_database_that_goes_away_and_comes_back_costs_no_job(tmp_path: Path) -> None:
     cluster = Cluster()

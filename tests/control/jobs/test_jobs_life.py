@@ -11,6 +11,8 @@ from forebay.control.jobs import Jobs, State
 from forebay.core.errors import Conflict, Malformed, NotFound
 from support.toy_jobs import wait_over, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def jobs(jobs_and_folder: tuple[Jobs, Path]) -> Jobs:
