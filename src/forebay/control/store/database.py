@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,9 @@ from forebay.core.errors import ForebayError, NotReady, StorageFull
 _AWAY = ("08", "53", "57P", "40", "55P03")
 """SQLSTATE classes of PostgreSQL that pass: connection, resources, shutdown, deadlock, lock not available."""
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+
+
+_LOCK_PAUSE_S = 0.02
 
 
 class Database:
@@ -75,15 +79,30 @@ def _postgresql_engine(url: str, wait_s: float) -> Engine:
 
 def _sqlite_engine(url: str, wait_s: float) -> Engine:
     engine = create_engine(url, connect_args={"timeout": wait_s, "check_same_thread": False})
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", lambda connection, _record: _prepare_sqlite(connection, wait_s))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, wait_s: float) -> None:
     connection.isolation_level = None  # the driver's own BEGIN comes too late; ours is in _begin_sqlite
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _use_wal(connection, wait_s)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _use_wal(connection: sqlite3.Connection, wait_s: float) -> None:
+    """Switch to WAL, once in a database's life: the one lock for which SQLite does not wait by itself."""
+    give_up_s = time.monotonic() + wait_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up_s:
+                raise
+            time.sleep(_LOCK_PAUSE_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Any) -> None:
