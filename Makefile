@@ -72,6 +72,7 @@ clean: ## Remove everything that was made here
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/developer: .venv/user requirements/developer.lock
+.venv/developer: .venv/user requirements/developer.lock requirements/torch.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements/developer.lock
+	$(BIN)/python -m pip install --quiet --requirement requirements/torch.txt
 	@touch $@
