@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]  # it ships no types
+import pandas as pd
 import polars as pl
 import pytest
 from sklearn.cluster import KMeans
