@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from forebay.core.errors import Unsupported
 from forebay.core.extras import need
@@ -20,7 +21,7 @@ def test_the_line_to_type_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("sklearn", "polars"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(Unsupported, match=f"this needs sklearn, which {LINE}"):
-        convert("a model", np.zeros((1, 1)))
+        convert(LinearRegression(), np.zeros((1, 1)))
     with pytest.raises(Unsupported, match=f"this needs polars, which {LINE}"):
         train(np.zeros((1, 1)), [1])
 

@@ -1,9 +1,12 @@
-"""Names inside an ONNX graph, changed everywhere at once."""
+"""Names inside an ONNX graph, changed everywhere at once, and the datatypes of what it gives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from forebay.core import DataType
+from forebay.core.errors import Unsupported
 
 
 def rename(graph: Any, names: Mapping[str, str]) -> None:
@@ -49,3 +52,28 @@ def _free(name: str, taken: set[str]) -> str:
         number += 1
     taken.add(f"{name}__{number}")
     return f"{name}__{number}"
+
+
+def datatypes_of_outputs(graph: Any) -> dict[str, DataType]:
+    """The datatype of each output; raises `Unsupported` for one that is no plain tensor."""
+    import onnx  # noqa: PLC0415 (heavy)
+
+    found = {}
+    for value in graph.output:
+        name = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+        if name not in _DATATYPES:
+            raise Unsupported(f"the output {value.name!r} is no plain tensor, but {name}; leave it out")
+        found[value.name] = _DATATYPES[name]
+    return found
+
+
+_DATATYPES = {
+    "FLOAT": DataType.FP32,
+    "DOUBLE": DataType.FP64,
+    "FLOAT16": DataType.FP16,
+    "BFLOAT16": DataType.BF16,
+    "STRING": DataType.BYTES,
+    "BOOL": DataType.BOOL,
+    **{name: DataType[name] for name in ("INT8", "INT16", "INT32", "INT64")},
+    **{name: DataType[name] for name in ("UINT8", "UINT16", "UINT32", "UINT64")},
+}

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from forebay.core import ArtifactInfo, Signature, Tensors
+from forebay.core import ArtifactInfo, Tensors
 from forebay.serving.runtime import Backend, Budget, open_backend
+from forebay.workshop.convert.converted import write_files
 
 
-def open_bytes(model: bytes) -> Backend:
-    """Load an ONNX model that is no file yet; raises `Malformed`."""
-    info = ArtifactInfo(Signature((), ()))
-    with TemporaryDirectory() as folder:
-        (Path(folder) / info.model).write_bytes(model)
-        return open_backend(Path(folder), info, Budget())
+@contextmanager
+def opened(files: Mapping[str, bytes | Path], info: ArtifactInfo) -> Iterator[Backend]:
+    """Load what is no artifact yet; raises `Malformed`."""
+    with TemporaryDirectory(prefix="forebay-") as folder:
+        write_files(files, Path(folder))
+        with closing(open_backend(Path(folder), info, Budget())) as backend:
+            yield backend
 
 
 def answer(backend: Backend, inputs: Tensors) -> Tensors:
@@ -23,9 +27,12 @@ def answer(backend: Backend, inputs: Tensors) -> Tensors:
     return backend.run(inputs, [spec.name for spec in backend.signature.outputs])
 
 
-def runtime_name() -> str:
-    """What runs the model, with its version."""
-    return f"onnxruntime {version('onnxruntime')}"
+def runtime_name(backend: str = "onnxruntime") -> str:
+    """What runs the model, with its version where a package of that name has one."""
+    try:
+        return f"{backend} {version(backend)}"
+    except PackageNotFoundError:
+        return backend
 
 
 def first_line(error: BaseException) -> str:

@@ -95,6 +95,13 @@ def like(table: Any, columns: Mapping[str, Array]) -> Any:
     return np.column_stack(arrays).astype(table.dtype) if table.ndim > 1 else arrays[0]
 
 
+def tell_row(table: Any, row: int) -> str:
+    """One row of *table* in words: `length=5.1, width=3.5`."""
+    told = [f"{name}={values[0]}" for name, values in columns_of(take(table, [row])).items()]
+    few = 12
+    return ", ".join(told[:few]) + (f", … ({len(told)} columns)" if len(told) > few else "")
+
+
 def is_missing(values: Array) -> Array:
     """Which of *values* are NaN, None or one of the libraries' own words for nothing."""
     if values.dtype.kind == "f":

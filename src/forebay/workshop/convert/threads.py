@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-
-from forebay.core.extras import need
+from importlib.util import find_spec
 
 _WORTH_IT = 500_000
 
@@ -14,7 +13,9 @@ def threads_for(values: int) -> AbstractContextManager[object]:
 
     On a busy machine they cost a hundred times more, because they wait by spinning.
     """
-    if values > _WORTH_IT:
+    if values > _WORTH_IT or find_spec("threadpoolctl") is None:  # it comes with scikit-learn
         return nullcontext()
-    limits: AbstractContextManager[object] = need("threadpoolctl", "sklearn").threadpool_limits(limits=1)
+    import threadpoolctl  # noqa: PLC0415 (not everybody has it)
+
+    limits: AbstractContextManager[object] = threadpoolctl.threadpool_limits(limits=1)
     return limits

@@ -13,8 +13,9 @@ from forebay.core import Array, DataType
 from forebay.core.errors import Malformed, Unsupported
 from forebay.core.extras import need
 from forebay.workshop.convert.graph import keep_outputs, rename
+from forebay.workshop.convert.predictor import Predictor
 from forebay.workshop.convert.sample import JOINED, Layout
-from forebay.workshop.convert.source import Source, parts
+from forebay.workshop.convert.sources.sklearn_parts import parts
 
 OPSETS = {"": 18, "ai.onnx.ml": 3}
 _CLASSES_OF_TYPES = {
@@ -25,17 +26,17 @@ _CLASSES_OF_TYPES = {
 }
 
 
-def to_onnx(source: Source, layout: Layout) -> Any:
-    """The ONNX model of *source*, its inputs and outputs named as people know them."""
+def to_onnx(predictor: Predictor, layout: Layout) -> Any:
+    """The ONNX model of *predictor*, its inputs and outputs named as people know them."""
     need("skl2onnx", "sklearn")
-    collisions = set(layout.names) & set(source.functions)
+    collisions = set(layout.names) & set(predictor.functions)
     if layout.joined is None and collisions:
         raise Malformed(f"rename the column {collisions.pop()!r}: an output of the model has that name")
-    model = _mended(source.model)
-    proto = _converted(model, layout, _options(source, model))
+    model = _mended(predictor.model)
+    proto = _converted(model, layout, _options(predictor, model))
     wanted_inputs = [JOINED] if layout.joined is not None else list(layout.names)
     names = dict(zip((value.name for value in proto.graph.input), wanted_inputs, strict=True))
-    outputs = list(source.functions)
+    outputs = list(predictor.functions)
     names |= dict(zip((value.name for value in proto.graph.output), outputs, strict=False))
     rename(proto.graph, names)
     keep_outputs(proto.graph, outputs)
@@ -71,14 +72,14 @@ def _initial_types(layout: Layout) -> list[tuple[str, Any]]:
     return [(name, typed(datatype, 1)) for name, datatype in zip(layout.names, layout.datatypes, strict=True)]
 
 
-def _options(source: Source, model: Any) -> dict[int, dict[str, Any]]:
+def _options(predictor: Predictor, model: Any) -> dict[int, dict[str, Any]]:
     """Probabilities as a plain tensor, and the C locale: others are missing on small machines."""
     from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415 (heavy)
 
     found: dict[int, dict[str, Any]] = {
         id(part): {"locale": "C"} for _, part in parts(model) if isinstance(part, CountVectorizer)
     }
-    if "probabilities" in source.functions:
+    if "probabilities" in predictor.functions:
         found[id(model)] = {"zipmap": False}
     return found
 

@@ -1,0 +1,39 @@
+"""Where models come from: one table, in the order in which it is asked.
+
+A new source is a file beside this one that keeps the contract of `convert/contract.py`, and its line
+here. The first that knows a model or reads a path takes it: what is built on something else (boosters
+have scikit-learn's interface) stands before it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from forebay.core.errors import Malformed, Unsupported
+from forebay.workshop.convert.contract import Source
+from forebay.workshop.convert.recognising import called
+from forebay.workshop.convert.sources.scikit_learn import ScikitLearn
+
+SOURCES: tuple[Source, ...] = (ScikitLearn(),)
+
+
+def source_of(model: object) -> Source:
+    """Who knows *model*; raises `Unsupported`."""
+    for source in SOURCES:
+        if source.knows(model):
+            return source
+    raise Unsupported(f"nobody here converts a {called(model)}; {_known()}")
+
+
+def reader_of(path: Path) -> Source:
+    """Who reads *path*; raises `Malformed` where there is nothing and `Unsupported` for what nobody reads."""
+    if not path.exists():
+        raise Malformed(f"there is no {path}")
+    for source in SOURCES:
+        if source.reads(path):
+            return source
+    raise Unsupported(f"{path} is no model that anybody here reads; {_known()}")
+
+
+def _known() -> str:
+    return f"models of {', '.join(source.name for source in SOURCES)} are"

@@ -1,0 +1,108 @@
+"""What the sources of tabular models share: rows in, label and probabilities or a number out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from forebay.core import ArtifactInfo, Signature, Tensors, TensorSpec
+from forebay.core.errors import Malformed
+from forebay.workshop.convert.contract import Draft, Given
+from forebay.workshop.convert.edges import edges_of
+from forebay.workshop.convert.graph import datatypes_of_outputs
+from forebay.workshop.convert.predictor import Predictor
+from forebay.workshop.convert.sample import JOINED, Layout, as_table, layout_of, take
+
+_PARITY_ROWS = 10_000
+LABEL, PROBABILITIES, PREDICTION = "label", "probabilities", "prediction"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One conversion on its way: the rows, how they travel, and what the model says to the first of them."""
+
+    predictor: Predictor
+    table: Any
+    layout: Layout
+    named: bool
+    first: Tensors
+
+
+def begin(predictor: Predictor, given: Given, names: Sequence[str] | None, *, by_name: bool) -> Work:
+    """Read the sample and ask the model about a row of it.
+
+    *names* are the columns' names that the model remembers; *by_name* means that it picks them by
+    name. Raises `Malformed` for rows that are none, or that the model refuses.
+    """
+    if given.sample is None:
+        raise Malformed("some real rows are needed to prove the conversion with; pass sample=X_test[:100]")
+    table = as_table(given.sample)
+    if not len(table):
+        raise Malformed("the sample is empty; give some real rows, a hundred is a good number")
+    table = take(table, range(min(len(table), _PARITY_ROWS)))
+    known = given.columns
+    if known is None and not hasattr(table, "columns"):
+        known = names
+    layout = layout_of(table, known, by_name=by_name)
+    named = known is not None or hasattr(table, "columns")
+    return Work(predictor, table, layout, named, predictor.first_answer(take(table, [0])))
+
+
+def finish(work: Work, proto: Any, origin: str, given: Given) -> Draft:
+    """The draft of an ONNX model that takes what the layout says and answers what the predictor does."""
+    signature = Signature(_inputs(work), _outputs(work, proto, given.labels))
+    info = ArtifactInfo(signature, task=work.predictor.task)
+    return Draft(
+        origin=origin,
+        files={info.model: proto.SerializeToString(deterministic=True)},
+        info=info,
+        rows=work.table,
+        ask=work.predictor.answer,
+        tensors=work.layout.tensors,
+        edges=edges_of(work.table, one_by_one=work.layout.joined is None),
+    )
+
+
+def _inputs(work: Work) -> tuple[TensorSpec, ...]:
+    layout = work.layout
+    if layout.joined is not None:
+        columns = layout.names if work.named else ()
+        return (TensorSpec(JOINED, layout.joined, (-1, len(layout.names)), columns),)
+    return tuple(
+        TensorSpec(name, datatype, (-1, 1))
+        for name, datatype in zip(layout.names, layout.datatypes, strict=True)
+    )
+
+
+def _outputs(work: Work, proto: Any, labels: Sequence[str] | None) -> tuple[TensorSpec, ...]:
+    datatypes = datatypes_of_outputs(proto.graph)
+    classes = _classes(work.predictor, labels)
+    return tuple(
+        TensorSpec(
+            name,
+            datatypes[name],
+            _shape(name, values.shape[1:]),
+            classes if name == PROBABILITIES else (),
+        )
+        for name, values in work.first.items()
+    )
+
+
+def _shape(name: str, rest: tuple[int, ...]) -> tuple[int, ...]:
+    """A regressor's one number travels as a column, as converters write it."""
+    return (-1, 1) if name == PREDICTION and not rest else (-1, *rest)
+
+
+def _classes(predictor: Predictor, labels: Sequence[str] | None) -> tuple[str, ...]:
+    classes = tuple(_class_name(value) for value in predictor.classes)
+    if labels is None:
+        return classes
+    if len(labels) != len(classes):
+        raise Malformed(f"{len(labels)} labels for {len(classes)} classes; give one name a class")
+    return tuple(labels)
+
+
+def _class_name(value: Any) -> str:
+    """As the label tensor says it: ONNX knows whole numbers and texts, no booleans."""
+    return value if isinstance(value, str) else str(int(value))
