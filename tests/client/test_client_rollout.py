@@ -36,6 +36,13 @@ def test_an_alias_is_followed_by_the_hub() -> None:
     }
 
 
+def test_what_is_to_stay_in_memory_is_pinned() -> None:
+    assert body_for(ModelRef.parse("digits:1"), None, {}, pin=True) == {
+        "pin": True,
+        "targets": [{"version": 1, "weight": 1}],
+    }
+
+
 def test_nothing_said_means_the_latest() -> None:
     assert body_for(ModelRef.parse("digits"), None, {"batch_rows": 8}) == {"limits": {"batch_rows": 8}}
 

@@ -113,13 +113,17 @@ class Target(Shown, frozen=True):
 
 
 class NodeVersion(Shown, frozen=True):
-    """How far one version is on a node: `fetching`, `loading`, `ready`, `failed` or `draining`."""
+    """How far one version is on a node: `fetching`, `loading`, `ready`, `unloaded` or `failed`.
+
+    One that is `unloaded` made room for others; its next request loads it again.
+    """
 
     model: str
     version: int
     state: str
     project: str = ""
     error: str = ""
+    memory_bytes: int = 0
 
 
 class NodeShare(Shown, frozen=True):
@@ -131,12 +135,16 @@ class NodeShare(Shown, frozen=True):
 
 
 class Deployment(Shown, frozen=True):
-    """What a model name answers with; `ready` when every alive node has every target ready."""
+    """What a model name answers with; `ready` when every alive node has answered with every target.
+
+    What is pinned stays in the memory of every node.
+    """
 
     project: str
     model: str
     targets: list[Target]
     limits: dict[str, Any] = msgspec.field(default_factory=dict)
+    pin: bool = False
     revision: int = 0
     snapshot: int = 0
     ready: bool = False
@@ -171,7 +179,8 @@ class Node(Shown, frozen=True):
     """One node, as it last reported itself; alive if that was within the last ten seconds.
 
     `behind` counts the changes that it has not heard of, `journal_behind` the usage events that it
-    has still to ship, `clock_ahead_s` is how far its clock was ahead of the hub's.
+    has still to ship, `clock_ahead_s` is how far its clock was ahead of the hub's; `loaded_bytes` of its
+    `budget_bytes` hold models.
     """
 
     name: str
@@ -186,6 +195,8 @@ class Node(Shown, frozen=True):
     heard_at: datetime | None = None
     silent_s: float = 0.0
     clock_ahead_s: float | None = None
+    loaded_bytes: int = 0
+    budget_bytes: int = 0
 
 
 class UsageRow(Shown, frozen=True):

@@ -78,7 +78,9 @@ class Rollouts:
             return None
 
 
-def body_for(ref: ModelRef, weights: Mapping[int, int] | None, limits: Mapping[str, Any]) -> dict[str, Any]:
+def body_for(
+    ref: ModelRef, weights: Mapping[int, int] | None, limits: Mapping[str, Any], *, pin: bool = False
+) -> dict[str, Any]:
     """What to ask for: one version, an alias, the latest, or several by weight.
 
     >>> body_for(ModelRef.parse("digits:3"), None, {})
@@ -86,7 +88,7 @@ def body_for(ref: ModelRef, weights: Mapping[int, int] | None, limits: Mapping[s
     >>> body_for(ModelRef.parse("digits"), {1: 9, 2: 1}, {"batch_rows": None})
     {'targets': [{'version': 1, 'weight': 9}, {'version': 2, 'weight': 1}]}
     """
-    body: dict[str, Any] = {}
+    body: dict[str, Any] = {"pin": True} if pin else {}
     if weights:
         if ref.version is not None or ref.alias is not None:
             raise Malformed(f"{ref} names one version already; leave it or the weights out")

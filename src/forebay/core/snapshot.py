@@ -38,12 +38,13 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Deployment(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a model name answers with."""
+    """What a model name answers with; what is pinned never leaves a node's memory."""
 
     project: str
     model: str
     targets: tuple[Target, ...]
     limits: Limits = Limits()
+    pin: bool = False
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -59,17 +60,22 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class LoadState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far one version is on one node: `fetching`, `loading`, `ready`, `failed` or `draining`."""
+    """How far one version is on one node: `fetching`, `loading`, `ready`, `unloaded` or `failed`.
+
+    One that is `unloaded` has answered before, and its next request loads it again. `memory_bytes` is
+    what it takes of the node's memory now, as it was measured.
+    """
 
     project: str
     model: str
     version: int
     state: str
     error: str = ""
+    memory_bytes: int = 0
 
 
 class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a node tells the hub about itself."""
+    """What a node tells the hub about itself: `loaded_bytes` of its `budget_bytes` hold models."""
 
     name: str
     url: str
@@ -79,3 +85,5 @@ class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
     versions: tuple[LoadState, ...] = ()
     journal_behind: int = 0
     time_ns: int = 0
+    loaded_bytes: int = 0
+    budget_bytes: int = 0

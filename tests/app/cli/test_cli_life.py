@@ -163,6 +163,7 @@ def test_versions_aliases_and_traffic(shell: Shell, name: str, tmp_path: Path) -
     assert shell.json("alias", name) == {"champion": 1}
     assert "champion" in shell.run("alias", name).stdout
     assert shell.json("deploy", f"{name}@champion")["targets"][0]["version"] == 1
+    assert shell.json("deploy", f"{name}:1", "--pin")["pin"] is True
     shared = shell.run("deploy", name, "--weights", "1=3,2=1").stdout
     assert "1 (75%), 2 (25%)" in shared
     assert f"{name} " in shell.run("deployments").stdout

@@ -126,11 +126,21 @@ def test_it_is_ready_when_every_node_that_is_alive_answers(
         (made["snapshot"] - 1, {"v1": "ready", "v2": "ready"}, "behind"),
         (made["snapshot"], {"v1": "ready", "v2": "loading"}, "loading"),
         (made["snapshot"], {"v1": "ready", "v2": "ready"}, "ready"),
+        (made["snapshot"], {"v1": "ready", "v2": "unloaded"}, "unloaded"),
     ]:
         report(node, snapshot, **states)
         shown = developer.get(DIGITS).json()
         assert [(one["node"], one["state"]) for one in shown["nodes"]] == [("n1", expected)]
-        assert shown["ready"] == (expected == "ready")
+        assert shown["ready"] == (expected in ("ready", "unloaded"))
+
+
+def test_what_is_pinned_is_told_to_the_nodes_until_it_is_deployed_otherwise(
+    developer: httpx.Client, node: httpx.Client
+) -> None:
+    assert developer.put(DIGITS, json={"pin": True}).json()["pin"] is True
+    assert [deployment.pin for deployment in newest(node).deployments] == [True]
+    assert developer.put(DIGITS).json()["pin"] is False
+    assert [deployment.pin for deployment in newest(node).deployments] == [False]
 
 
 def test_a_node_that_has_the_newest_snapshot_hears_nothing(node: httpx.Client) -> None:

@@ -20,10 +20,11 @@ def node(hub: RunningHub) -> httpx.Client:
 
 def report(name: str = "node-1") -> NodeReport:
     versions = (
-        LoadState("default", "digits", 1, "ready"),
+        LoadState("default", "digits", 1, "ready", memory_bytes=2_000_000),
         LoadState("lab", "iris", 2, "failed", "no memory"),
     )
-    return NodeReport(name, "http://127.0.0.1:8000", "0.1.0", 1, True, versions, 3)
+    said = NodeReport(name, "http://127.0.0.1:8000", "0.1.0", 1, True, versions, 3)
+    return msgspec.structs.replace(said, loaded_bytes=2_000_000, budget_bytes=8_000_000)
 
 
 def send(node: httpx.Client, content: bytes, name: str = "node-1") -> httpx.Response:
@@ -44,7 +45,10 @@ def test_a_node_that_reports_is_listed_alive(node: httpx.Client, admin: httpx.Cl
         "version": 2,
         "state": "failed",
         "error": "no memory",
+        "memory_bytes": 0,
     }
+    assert shown["versions"][0]["memory_bytes"] == 2_000_000
+    assert (shown["loaded_bytes"], shown["budget_bytes"]) == (2_000_000, 8_000_000)
 
 
 def test_a_developer_sees_the_nodes_but_not_what_they_serve_for_others(

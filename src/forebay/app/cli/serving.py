@@ -45,6 +45,7 @@ class Weights(click.ParamType[dict[int, int]]):
 @click.option("--batch-rows", type=click.IntRange(1), help="Most rows of one batch.")
 @click.option("--batch-wait", type=click.FloatRange(0), help="Seconds a request may wait for company.")
 @click.option("--queue-rows", type=click.IntRange(1), help="Most rows that may wait.")
+@click.option("--pin", is_flag=True, help="Keep it in every node's memory, whatever else wants the room.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it answers everywhere (the default).")
 @click.option("--timeout", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds to wait.")
 @talking
@@ -55,6 +56,7 @@ def deploy(
     batch_rows: int | None,
     batch_wait: float | None,
     queue_rows: int | None,
+    pin: bool,
     wait: bool,
     timeout: float,
 ) -> None:
@@ -69,6 +71,7 @@ def deploy(
         batch_rows=batch_rows,
         batch_wait_s=batch_wait,
         queue_rows=queue_rows,
+        pin=pin,
         wait=wait,
         timeout_s=timeout,
         progress=talk.progress(),
@@ -81,6 +84,7 @@ def _deployed(talk: Talk, found: Deployment) -> None:
         [
             ("deployed", found.model),
             ("versions", _shares(found)),
+            ("pinned", "stays in memory" if found.pin else ""),
             ("ready", [share.node for share in found.nodes] if found.ready else "not yet"),
         ]
     )

@@ -10,7 +10,7 @@ from forebay.app.cli import paper
 from forebay.app.cli.frame import Plural, Talk, talking
 from forebay.client import JobEvent
 from forebay.client.results import Job
-from forebay.client.shown import gist_of, text_of
+from forebay.client.shown import bytes_text, gist_of, text_of
 
 
 @click.group(cls=Plural)
@@ -120,11 +120,14 @@ def nodes(talk: Talk) -> None:
             node.url,
             "ready" if node.ready and node.alive else "alive" if node.alive else "away",
             [f"{v.model}:{v.version} {v.state}" for v in node.versions],
+            f"{bytes_text(node.loaded_bytes)} of {bytes_text(node.budget_bytes)}"
+            if node.budget_bytes
+            else "",
             node.journal_behind,
             node.heard_at,
         ]
         for node in found
     ]
-    names = ("Node", "Address", "State", "Versions", "Not shipped", "Heard")
+    names = ("Node", "Address", "State", "Versions", "Memory", "Not shipped", "Heard")
     hint = "No node was heard of; `forebay up` or `forebay node` starts one."
     talk.answer(found, lambda: paper.table(names, rows, empty=hint))

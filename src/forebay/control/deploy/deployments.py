@@ -41,9 +41,12 @@ class Deployments:
         wishes: Sequence[Wish] = (),
         limits: Limits | None = None,
         *,
+        pin: bool = False,
         revision: int | None = None,
     ) -> DeploymentRecord:
         """Let *model* answer with the versions of *wishes* from now on; without any, with the newest.
+
+        With *pin*, nodes keep them in memory whatever else wants the room.
 
         With a *revision*, only if the deployment is still as it was then (0: if there is none yet).
         Raises `NotFound`, `Malformed`, and `Conflict` for a retired version or another revision.
@@ -53,7 +56,9 @@ class Deployments:
             hold_model(session, project, model)
             _check_revision(session.get(DeploymentRow, (project, model)), revision)
             targets = _targets(session, project, model, wishes or (Wish(),))
-            _write(session, project, model, limits, targets)
+            _write(
+                session, DeploymentRow(project=project, model=model, limits=_text(limits), pin=pin), targets
+            )
             return read_deployments(session, project, model)[0]
 
     def get(self, project: str, model: str) -> DeploymentRecord:
@@ -103,17 +108,19 @@ class Deployments:
         return (f"the deployment {model!r}",) if used else ()
 
 
-def _write(session: Session, project: str, model: str, limits: Limits, targets: list[TargetRow]) -> None:
-    revision, now = bump(session), datetime.now(UTC)
-    row = session.get(DeploymentRow, (project, model))
-    if row is None:
-        row = DeploymentRow(project=project, model=model, created_at=now)
-        session.add(row)
-    row.limits, row.revision, row.updated_at = msgspec.json.encode(limits).decode(), revision, now
+def _write(session: Session, row: DeploymentRow, targets: list[TargetRow]) -> None:
+    row.revision, row.updated_at = bump(session), datetime.now(UTC)
+    found = session.get(DeploymentRow, (row.project, row.model))
+    row.created_at = row.updated_at if found is None else found.created_at
+    session.merge(row)
     session.flush()
-    _forget_targets(session, project, model)
+    _forget_targets(session, row.project, row.model)
     session.add_all(targets)
     session.flush()
+
+
+def _text(limits: Limits) -> str:
+    return msgspec.json.encode(limits).decode()
 
 
 def _forget_targets(session: Session, project: str, model: str) -> None:

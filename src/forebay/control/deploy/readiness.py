@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from forebay.control.deploy.records import DeploymentRecord
 from forebay.core import LoadState, NodeReport
 
-_WORST_FIRST = ("failed", "fetching", "loading", "draining", "ready")
+_WORST_FIRST = ("failed", "fetching", "loading", "unloaded", "ready")
+_ANSWERS = {"unloaded", "ready"}
+_Seen = dict[tuple[str, str], list[LoadState]]
 
 
 class NodeState(msgspec.Struct, frozen=True):
     """One node's view of one deployment.
 
     `behind`: it has not seen the latest change yet; `failed`: a version cannot be loaded there, and why
-    stands with it; `fetching`, `loading`: on the way; `ready`: it answers.
+    stands with it; `fetching`, `loading`: on the way; `ready`: it answers; `unloaded`: it has
+    answered, made room for others, and the next request loads it again.
     """
 
     node: str
@@ -24,21 +28,30 @@ class NodeState(msgspec.Struct, frozen=True):
     versions: tuple[LoadState, ...]
 
 
-def node_states(record: DeploymentRecord, alive: Iterable[NodeReport]) -> tuple[NodeState, ...]:
-    """How far each of the nodes *alive* is with *record*, by name."""
-    return tuple(_state(record, report) for report in sorted(alive, key=lambda report: report.name))
+def node_states(
+    records: Sequence[DeploymentRecord], alive: Iterable[NodeReport]
+) -> list[tuple[NodeState, ...]]:
+    """How far each of the nodes *alive* is with each of *records*, by name."""
+    found = [(report, _by_model(report)) for report in sorted(alive, key=lambda report: report.name)]
+    return [tuple(_state(record, report, seen) for report, seen in found) for record in records]
 
 
 def is_ready(states: Iterable[NodeState]) -> bool:
-    """Whether there are nodes, and all of them answer."""
-    found = [state.state for state in states]
-    return bool(found) and set(found) == {"ready"}
+    """Whether there are nodes, and all of them answer: each version has made a prediction there."""
+    found = {state.state for state in states}
+    return bool(found) and found <= _ANSWERS
 
 
-def _state(record: DeploymentRecord, report: NodeReport) -> NodeState:
+def _by_model(report: NodeReport) -> _Seen:
+    found: _Seen = defaultdict(list)
+    for one in report.versions:
+        found[one.project, one.model].append(one)
+    return found
+
+
+def _state(record: DeploymentRecord, report: NodeReport, said: _Seen) -> NodeState:
     wanted = {target.version for target in record.targets}
-    ours = (record.project, record.model)
-    seen = tuple(one for one in report.versions if (one.project, one.model) == ours and one.version in wanted)
+    seen = tuple(one for one in said.get((record.project, record.model), ()) if one.version in wanted)
     return NodeState(report.name, _summary(record, report, wanted, seen), seen)
 
 

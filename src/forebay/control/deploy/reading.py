@@ -39,7 +39,7 @@ def for_nodes(record: DeploymentRecord) -> Deployment:
     for target in record.targets:
         weights[target.version, target.artifact] += target.weight
     targets = tuple(Target(version, artifact, weight) for (version, artifact), weight in weights.items())
-    return Deployment(record.project, record.model, targets, record.limits)
+    return Deployment(record.project, record.model, targets, record.limits, record.pin)
 
 
 def _followed_targets() -> Any:
@@ -65,6 +65,7 @@ def _record(row: DeploymentRow, targets: list[Any]) -> DeploymentRecord:
         model=row.model,
         targets=tuple(DeployedVersion(one.version, one.artifact, one.weight, one.alias) for one in targets),
         limits=msgspec.json.decode(row.limits, type=Limits),
+        pin=row.pin,
         revision=row.revision,
         snapshot=max([row.revision, *(one.moved for one in targets)]),
         created_at=row.created_at,

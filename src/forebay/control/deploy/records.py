@@ -37,6 +37,7 @@ class DeploymentRecord(msgspec.Struct, frozen=True):
     model: str
     targets: tuple[DeployedVersion, ...]
     limits: Limits
+    pin: bool
     revision: int
     snapshot: int
     created_at: datetime

@@ -29,6 +29,7 @@ class DeploymentRow(Base):
     project: Mapped[str] = mapped_column(primary_key=True)
     model: Mapped[str] = mapped_column(primary_key=True)
     limits: Mapped[str]
+    pin: Mapped[bool]
     revision: Mapped[int]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

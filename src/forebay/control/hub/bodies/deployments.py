@@ -11,12 +11,20 @@ from forebay.control.deploy import DeploymentRecord, NodeState, Wish, is_ready
 from forebay.control.hub.bodies.base import Asked, Told
 from forebay.core import Limits
 
-_LOAD: JsonDict = {"project": "default", "model": "digits", "version": 1, "state": "ready", "error": ""}
+_LOAD: JsonDict = {
+    "project": "default",
+    "model": "digits",
+    "version": 1,
+    "state": "ready",
+    "error": "",
+    "memory_bytes": 1_310_720,
+}
 _DEPLOYMENT: JsonDict = {
     "project": "default",
     "model": "digits",
     "targets": [{"version": 1, "alias": "champion", "weight": 1}],
     "limits": {"batch_rows": 32, "wait_s": 0.002, "queue_rows": 4096},
+    "pin": False,
     "revision": 17,
     "snapshot": 17,
     "created_at": "2026-11-22T09:30:00Z",
@@ -53,6 +61,7 @@ class LimitsBody(Asked):
 class DeploymentBody(Asked):
     """What a model is to answer with: without targets, its newest version.
 
+    What is pinned stays in the memory of every node, whatever else wants the room.
     With a `revision`, only if nobody has deployed since (0: if nothing is deployed yet).
     """
 
@@ -64,6 +73,7 @@ class DeploymentBody(Asked):
 
     targets: list[TargetBody] = Field(default_factory=list)
     limits: LimitsBody = LimitsBody()
+    pin: bool = Field(default=False, strict=True)
     revision: int | None = Field(default=None, ge=0, strict=True)
 
 
@@ -91,10 +101,11 @@ class LoadAnswer(Told):
     version: int
     state: str
     error: str
+    memory_bytes: int
 
 
 class NodeStateAnswer(Told):
-    """How far one node is: `behind`, `fetching`, `loading`, `failed`, `draining` or `ready`."""
+    """How far one node is: `behind`, `fetching`, `loading`, `failed`, `unloaded` or `ready`."""
 
     node: str
     state: str
@@ -102,7 +113,7 @@ class NodeStateAnswer(Told):
 
 
 class DeploymentAnswer(Told):
-    """What a model answers with, and whether every node that is alive does so already."""
+    """What a model answers with, and whether every node that is alive has answered with it already."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_DEPLOYMENT]})
 
@@ -110,6 +121,7 @@ class DeploymentAnswer(Told):
     model: str
     targets: list[TargetAnswer]
     limits: LimitsAnswer
+    pin: bool
     revision: int
     snapshot: int
     created_at: datetime
@@ -125,6 +137,7 @@ class DeploymentAnswer(Told):
             model=record.model,
             targets=[TargetAnswer.model_validate(target) for target in record.targets],
             limits=LimitsAnswer.model_validate(record.limits),
+            pin=record.pin,
             revision=record.revision,
             snapshot=record.snapshot,
             created_at=record.created_at,

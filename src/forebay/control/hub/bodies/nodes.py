@@ -12,7 +12,14 @@ from forebay.control.deploy import NodeRecord
 from forebay.control.hub.bodies.base import Told
 from forebay.core import LoadState
 
-_VERSION: JsonDict = {"project": "default", "model": "digits", "version": 1, "state": "ready", "error": ""}
+_VERSION: JsonDict = {
+    "project": "default",
+    "model": "digits",
+    "version": 1,
+    "state": "ready",
+    "error": "",
+    "memory_bytes": 1_310_720,
+}
 
 REPORT: dict[str, Any] = {
     "name": "node-1",
@@ -23,18 +30,25 @@ REPORT: dict[str, Any] = {
     "versions": [{name: value for name, value in _VERSION.items() if value}],
     "journal_behind": 3,
     "time_ns": 1_769_851_800_123_456_789,
+    "loaded_bytes": 1_310_720,
+    "budget_bytes": 8_589_934_592,
 }
 """A `NodeReport` for the documentation."""
 
 
 class LoadedVersion(Told):
-    """How far a version is on a node: fetching, loading, ready, failed (see `error`) or draining."""
+    """How far a version is on a node: fetching, loading, ready, unloaded or failed (see `error`).
+
+    `memory_bytes` is what it takes of the node's memory now. One that is unloaded has answered before and
+    made room for others; its next request loads it again.
+    """
 
     project: str
     model: str
     version: int
     state: str
     error: str
+    memory_bytes: int
 
     model_config = ConfigDict(json_schema_extra={"examples": [_VERSION]})
 
@@ -43,7 +57,8 @@ class Node(Told):
     """A node. It is alive if it reported within the last ten seconds.
 
     `behind` counts the changes that it has not heard of; `journal_behind` the usage events that it has
-    still to ship; `clock_ahead_s` is how far its clock was ahead of the hub's.
+    still to ship; `clock_ahead_s` is how far its clock was ahead of the hub's. Of the memory that it may
+    fill with models, `budget_bytes`, `loaded_bytes` are filled.
     """
 
     name: str = Field(examples=["node-1"])
@@ -57,6 +72,8 @@ class Node(Told):
     heard_at: datetime = Field(examples=["2026-01-31T09:30:00Z"])
     silent_s: float = Field(examples=[1.2])
     clock_ahead_s: float | None = Field(examples=[0.004])
+    loaded_bytes: int = Field(examples=[1_310_720])
+    budget_bytes: int = Field(examples=[8_589_934_592])
     versions: list[LoadedVersion]
 
     @classmethod
@@ -75,6 +92,8 @@ class Node(Told):
             heard_at=record.heard_at,
             silent_s=round(record.silent_s, 3),
             clock_ahead_s=None if record.clock_ahead_s is None else round(record.clock_ahead_s, 3),
+            loaded_bytes=report.loaded_bytes,
+            budget_bytes=report.budget_bytes,
             versions=[LoadedVersion.model_validate(version) for version in versions],
         )
 

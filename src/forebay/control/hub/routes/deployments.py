@@ -50,6 +50,7 @@ def put_deployment(
         model,
         [target.wish() for target in body.targets],
         body.limits.limits(),
+        pin=body.pin,
         revision=_revision(if_match, body.revision),
     )
     return _answer(hub, record, response)
@@ -73,8 +74,8 @@ def _answer(hub: Hub, record: DeploymentRecord, response: Response) -> Deploymen
 
 
 def _answers(hub: Hub, *records: DeploymentRecord) -> list[DeploymentAnswer]:
-    alive = hub.nodes.alive()
-    return [DeploymentAnswer.of(record, node_states(record, alive)) for record in records]
+    states = node_states(records, hub.nodes.alive())
+    return [DeploymentAnswer.of(*pair) for pair in zip(records, states, strict=True)]
 
 
 def _revision(if_match: str | None, named: int | None) -> int | None:

@@ -118,6 +118,7 @@ def _deploy() -> None:
         sa.Column("project", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("limits", sa.Text(), nullable=False),
+        sa.Column("pin", sa.Boolean(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("created_at", _TIME, nullable=False),
         sa.Column("updated_at", _TIME, nullable=False),
