@@ -1,6 +1,6 @@
 """The words that every room uses. Pure: standard library, NumPy and msgspec."""
 
-from forebay.core.artifact import INFO_NAME, ArtifactInfo, FileEntry, Manifest
+from forebay.core.artifact import CODE_FOLDER, INFO_NAME, ArtifactInfo, FileEntry, Manifest
 from forebay.core.errors import ForebayError
 from forebay.core.names import ModelRef, checked_name
 from forebay.core.principal import Key, Permission, Principal, digest_of_secret, key_id_of, new_key
@@ -17,6 +17,7 @@ from forebay.core.tensors import Array, DataType, Signature, Tensors, TensorSpec
 from forebay.core.usage import Shipment, UsageEvent
 
 __all__ = [
+    "CODE_FOLDER",
     "INFO_NAME",
     "Array",
     "ArtifactInfo",

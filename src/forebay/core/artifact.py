@@ -18,8 +18,13 @@ from forebay.core.errors import Malformed
 from forebay.core.tensors import Signature
 
 INFO_NAME = "forebay.json"
+CODE_FOLDER = "code"
+"""Where an artifact keeps its owner's Python: the folder that the owner published, as it was."""
+
+PRECISIONS = ("f32", "bf16")
 _CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_ENTRY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -85,7 +90,10 @@ class ArtifactInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `backend` names an implementation of `forebay.serving.runtime.Backend`; `model` is the file it
     loads; `sample`, if there is one, is a file with an OIP v2 JSON request of real rows; `task` is
-    `classification`, `regression` or empty.
+    `classification`, `regression` or empty. `precision` is what a backend may compute floats in: `f32`,
+    or `bf16` where the owner allows it. `entry`, in artifacts of the backend `python` only, names a
+    function or a class in the owner's code as `module:name`; `forebay.serving.runtime` says how such an
+    artifact is laid out.
     """
 
     signature: Signature
@@ -93,7 +101,14 @@ class ArtifactInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     model: str = "model.onnx"
     sample: str = ""
     task: str = ""
+    precision: str = "f32"
+    entry: str = ""
     format: int = 1
+
+    @property
+    def code(self) -> bool:
+        """Whether serving it runs Python of its owner's, which a node does only where it is allowed to."""
+        return bool(self.entry)
 
     def encode(self) -> bytes:
         """As it stands in `forebay.json`."""
@@ -110,7 +125,39 @@ class ArtifactInfo(msgspec.Struct, frozen=True, omit_defaults=True):
             raise Malformed(f"{INFO_NAME} has format {info.format}; this Forebay reads format 1")
         for name in filter(None, (info.model, info.sample)):
             checked_path(name)
+        if info.precision not in PRECISIONS:
+            raise Malformed(
+                f"{INFO_NAME} has the precision {info.precision!r}; use {' or '.join(PRECISIONS)}"
+            )
+        if info.entry:
+            _check_code(info)
         return info
+
+
+def _check_code(info: ArtifactInfo) -> None:
+    if info.backend != "python":
+        raise Malformed(
+            f"{INFO_NAME} has an entry, and its backend is {info.backend!r}; only `python` runs code"
+        )
+    checked_entry(info.entry)
+    if not info.model.startswith(f"{CODE_FOLDER}/"):
+        raise Malformed(
+            f"{INFO_NAME} has an entry, so its model is a file in {CODE_FOLDER}/, not {info.model!r}"
+        )
+
+
+def checked_entry(entry: str) -> str:
+    """*entry* itself if it says `module:name`; raises `Malformed`.
+
+    >>> checked_entry("fraud.scoring:predict")
+    'fraud.scoring:predict'
+    >>> checked_entry("scoring.py")
+    Traceback (most recent call last):
+    forebay.core.errors.Malformed: 'scoring.py' names no function; write module:name, like scoring:predict
+    """
+    if _ENTRY.fullmatch(entry) is None:
+        raise Malformed(f"{entry[:80]!r} names no function; write module:name, like scoring:predict")
+    return entry
 
 
 def is_digest(text: str) -> bool:

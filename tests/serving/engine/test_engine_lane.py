@@ -43,7 +43,7 @@ async def lane_for(
         await lane.close(1.0)
 
 
-class Slow:
+class Slow(Backend):
     """A backend that takes its time on purpose; what it computes is real."""
 
     def __init__(self, backend: Backend, pause_s: float) -> None:

@@ -17,6 +17,7 @@ from forebay.core import DataType, Key, Limits, Permission, Signature, Tensors, 
 from forebay.core.errors import StorageFull
 from forebay.serving.engine import Lane
 from forebay.serving.node.grpc_doors import GRPC_DOORS, UNSERVED
+from forebay.serving.runtime import Backend
 from forebay.serving.wire import Answer, Call, oip_grpc, oip_grpc_pages
 from support.nodes import CALLER, WATCHER, Prepared, Running, running
 from support.tiny_models import echo, echo_signature, echo_text, scaler
@@ -251,7 +252,7 @@ def test_rubbish_is_an_invalid_argument(node: Running, key: Key) -> None:
             caller.page("RepositoryIndex", repository_name="mine")
 
 
-class Held:
+class Held(Backend):
     """A lane whose model waits until it is let go."""
 
     def __init__(self, lane: Lane) -> None:

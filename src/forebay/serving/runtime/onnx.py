@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from forebay.core import Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
 from forebay.core.errors import Died, Malformed
-from forebay.serving.runtime.backend import Budget
+from forebay.serving.runtime.backend import Backend, Budget
 
 _TYPES = {
     "tensor(bool)": DataType.BOOL,
@@ -35,7 +35,7 @@ _ONNX_BFLOAT16 = 16  # TensorProto.BFLOAT16
 _QUIET = 3  # errors only: warnings about a graph belong to the one who converts it
 
 
-class OnnxBackend:
+class OnnxBackend(Backend):
     """One ONNX Runtime session on the CPU."""
 
     def __init__(self, path: Path, budget: Budget) -> None:
