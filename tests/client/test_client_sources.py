@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from forebay.client import NoProgress
-from forebay.client.sources import source_of
+from forebay.client.sources import How, source_of
 from forebay.core import ArtifactInfo, Signature
 from forebay.core.errors import ForebayError, Malformed, Unsupported
 
 
 def publish(path: Path) -> Path:
-    with source_of(path, None, None, NoProgress()) as source:
+    with source_of(path, How(), NoProgress()) as source:
         return source.folder
 
 
@@ -21,7 +22,7 @@ def publish(path: Path) -> Path:
 def test_a_pickle_is_never_opened_and_the_line_to_type_is_said(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
-    with pytest.raises(Unsupported, match=r"publish\(joblib\.load\('.*'\), name='.*', sample=X\)"):
+    with pytest.raises(Unsupported, match=r"forebay publish .* --trust; or load it yourself: .*joblib\.load"):
         publish(path)
     assert not (tmp_path / "pwned").exists()
 
@@ -35,8 +36,8 @@ def test_a_folder_with_its_description_is_taken_as_it_is(tmp_path: Path) -> None
     ("make", "match"),
     [
         (lambda folder: folder / "absent", "there is no"),
-        (lambda folder: folder, r"holds no forebay\.json"),
-        (lambda folder: _file(folder / "model.onnx", b""), "is no artifact folder"),
+        (lambda folder: folder, "is no model that anybody here reads"),
+        (lambda folder: _file(folder / "model.xyz", b""), "is no model that anybody here reads"),
         (lambda folder: _file(folder / "forebay.json", b"{").parent, r"forebay\.json cannot be read"),
     ],
 )
@@ -47,7 +48,10 @@ def test_what_is_no_artifact_is_refused_before_the_upload(make: object, match: s
 
 
 def test_a_model_without_rows_to_prove_it_with_is_refused() -> None:
-    with pytest.raises(Malformed, match="pass sample="), source_of(object(), None, None, NoProgress()):
+    with (
+        pytest.raises(Malformed, match="pass sample="),
+        source_of(LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0]), How(), NoProgress()),
+    ):
         pass
 
 

@@ -22,6 +22,7 @@ from forebay.client.results import Alias, Deployment, Items, Job, Me, Model, Nod
 from forebay.client.rollout import Rollouts, WhichVersion, body_for, ref_of
 from forebay.client.rows import Rows, rows_of
 from forebay.client.shown import Listing
+from forebay.client.sources import How
 from forebay.client.tenancy import KeysOf, ProjectsOf
 from forebay.core import INFO_NAME, ArtifactInfo, ModelRef
 from forebay.core.errors import ForebayError, Malformed, NotFound, NotReady
@@ -140,6 +141,10 @@ class Hub:
         *,
         sample: Any = None,
         columns: Sequence[str] | None = None,
+        labels: Sequence[str] | None = None,
+        tolerance: float | None = None,
+        keep_sample: bool | None = None,
+        trust: bool | None = None,
         card: str | Path | None = None,
         lineage: Mapping[str, Any] | None = None,
         evidence: Iterable[Mapping[str, Any]] = (),
@@ -147,15 +152,17 @@ class Hub:
     ) -> Version:
         """Make *model* the next version of *name*.
 
-        *model* is a fitted scikit-learn estimator, converted here and proved on *sample* (real rows as
-        its `predict` takes them; *columns* names those of a matrix); or what `forebay.convert` returned;
-        or the path of an artifact folder. *card* is Markdown (a `Path` is read); without one, a card is
-        made from the signature and the evidence. Raises what `forebay.convert` raises, and `JobFailed`
-        when the hub does not accept the artifact.
+        *model* is what a framework fitted, or the path of a file or folder that it saved: it is converted
+        here and proved on *sample* (real rows as its `predict` takes them), as `forebay.convert` says,
+        where *columns*, *labels*, *tolerance*, *keep_sample* and *trust* are explained. Or it is what
+        `forebay.convert` returned, or the path of an artifact folder. *card* is Markdown (a `Path` is
+        read); without one, a card is made from the signature and the evidence. Raises what
+        `forebay.convert` raises, and `JobFailed` when the hub does not accept the artifact.
         """
         said = Said(card_text(card), lineage, evidence)
+        how = How(sample, columns, labels, tolerance, keep_sample, trust)
         with progress_for(progress) as shown:
-            job = start_publish(self._door, self.project, name, model, sample, columns, said, shown)
+            job = start_publish(self._door, self.project, name, model, how, said, shown)
             return self._made(self.jobs.follow(job.id, shown))
 
     def train(

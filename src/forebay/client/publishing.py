@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from forebay.client.door import Door
 from forebay.client.jobs import start_job
 from forebay.client.progress import Progress
 from forebay.client.results import Job
-from forebay.client.sources import source_of
+from forebay.client.sources import How, source_of
 from forebay.core import INFO_NAME, ArtifactInfo, checked_name
 
 
@@ -31,14 +31,13 @@ def start_publish(
     project: str,
     name: str,
     model: object,
-    sample: Any,
-    columns: Sequence[str] | None,
+    how: How,
     said: Said,
     progress: Progress,
 ) -> Job:
     """Upload *model* as an artifact and start the job that checks and registers it."""
     checked_name(name)
-    with source_of(model, sample, columns, progress) as source:
+    with source_of(model, how, progress) as source:
         manifest = upload_folder(door, project, source.folder, progress)
         info = ArtifactInfo.decode((source.folder / INFO_NAME).read_bytes())
     evidence = [*source.evidence, *map(dict, said.evidence)]

@@ -11,10 +11,24 @@ from typing import Any, NamedTuple
 
 from forebay.client.progress import Progress
 from forebay.core import INFO_NAME, ArtifactInfo
-from forebay.core.errors import Malformed, Unsupported
+from forebay.core.errors import Malformed
 
-_PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill"})
 _KNOWN = ("card", "lineage", "evidence")
+
+
+class How(NamedTuple):
+    """How a model is to be converted; each as `forebay.convert` has it, None for its default."""
+
+    sample: Any = None
+    columns: Sequence[str] | None = None
+    labels: Sequence[str] | None = None
+    tolerance: float | None = None
+    keep_sample: bool | None = None
+    trust: bool | None = None
+
+    def said(self) -> dict[str, Any]:
+        """What was said at all."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 class Source(NamedTuple):
@@ -27,58 +41,46 @@ class Source(NamedTuple):
 
 
 @contextmanager
-def source_of(
-    model: object, sample: Any, columns: Sequence[str] | None, progress: Progress
-) -> Iterator[Source]:
+def source_of(model: object, how: How, progress: Progress) -> Iterator[Source]:
     """*model* as an artifact folder that can be uploaded.
 
-    *model* is a fitted scikit-learn estimator, what `forebay.convert` or `forebay.train` returned,
-    or the path of an artifact folder. Raises `Malformed` and `Unsupported` with the line to type.
+    *model* is what `forebay.convert` takes (a model in memory, or the path of its file or folder), what
+    `forebay.convert` or `forebay.train` returned, or the path of an artifact folder. Raises what
+    `forebay.convert` raises.
     """
-    if isinstance(model, str | Path):
-        yield Source(checked_folder(Path(model)))
+    if _is_converted(model):
+        _must_be_all(how)
+    elif isinstance(model, str | Path) and (Path(model) / INFO_NAME).is_file():
+        _must_be_all(how)
+        yield Source(_checked(Path(model)))
         return
-    if not hasattr(model, "save"):
-        progress.step(f"converting {type(model).__name__} and proving that it answers the same")
-        model = _converted(model, sample, columns)
-    elif sample is not None or columns is not None:
-        raise Malformed("this model is converted already; leave sample and columns out")
+    else:
+        what = Path(model).name if isinstance(model, str | Path) else type(model).__name__
+        progress.step(f"converting {what} and proving that it answers the same")
+        model = _converted(model, how)
     with TemporaryDirectory(prefix="forebay-") as folder:
         model.save(folder)  # type: ignore[attr-defined]  # seen above
         known = {name: getattr(model, name) for name in _KNOWN if hasattr(model, name)}
         yield Source(Path(folder), **known)
 
 
-def checked_folder(path: Path) -> Path:
-    """*path* itself if it is an artifact folder; otherwise the sentence that says how to come to one."""
-    if path.suffix.lower() in _PICKLES:
-        raise Unsupported(_no_pickle(path))
-    if not path.exists():
-        raise Malformed(f"there is no {path}")
-    if not path.is_dir():
-        raise Unsupported(
-            f"{path} is no artifact folder; forebay.convert(model, sample).save('folder') writes one"
-        )
-    info = path / INFO_NAME
-    if not info.is_file():
-        raise Malformed(
-            f"{path} holds no {INFO_NAME}; forebay.convert(model, sample).save({str(path)!r}) writes it"
-        )
-    ArtifactInfo.decode(info.read_bytes())
-    return path
+def _is_converted(model: object) -> bool:
+    """Frameworks have a `save` too, but none keeps evidence."""
+    return hasattr(model, "save") and hasattr(model, "evidence")
 
 
-def _no_pickle(path: Path) -> str:
-    return (
-        f"{path} is a pickle: loading it would run whatever is inside; load it yourself where you trust it, "
-        f"and publish the model: forebay.connect().publish(joblib.load({str(path)!r}), "
-        f"name={path.stem!r}, sample=X)"
-    )
+def _must_be_all(how: How) -> None:
+    said = how.said()
+    if said:
+        raise Malformed(f"this model is converted already; leave {' and '.join(sorted(said))} out")
 
 
-def _converted(model: object, sample: Any, columns: Sequence[str] | None) -> Any:
-    if sample is None:
-        raise Malformed("publish needs some real rows to prove the conversion with; pass sample=X_test[:100]")
+def _checked(folder: Path) -> Path:
+    ArtifactInfo.decode((folder / INFO_NAME).read_bytes())
+    return folder
+
+
+def _converted(model: object, how: How) -> Any:
     from forebay.workshop.convert import convert  # noqa: PLC0415 (heavy)
 
-    return convert(model, sample, columns=columns)
+    return convert(model, **how.said())

@@ -79,8 +79,25 @@ def train(
 
 
 @click.command()
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", type=click.Path(exists=True, path_type=Path), metavar="FILE|FOLDER")
 @click.option("--name", required=True, metavar="NAME", help="The model's name.")
+@click.option(
+    "--sample",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Real rows to prove the conversion with (.csv, .parquet, .json, .jsonl, .npy).",
+)
+@click.option(
+    "--forget-sample",
+    is_flag=True,
+    help="Keep no row of the sample with the version, not even as an example.",
+)
+@click.option("--column", "columns", multiple=True, metavar="NAME", help="A column's name; one for each.")
+@click.option("--label", "labels", multiple=True, metavar="NAME", help="A class's name; one for each.")
+@click.option("--tolerance", type=float, metavar="X", help="How far answers may differ.  [default: 0.0001]")
+@click.option(
+    "--trust", is_flag=True, help="Load a pickle, which runs whatever is inside, in a child process."
+)
 @click.option(
     "--card",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -89,10 +106,36 @@ def train(
 )
 @click.option("--lineage", multiple=True, metavar="NAME=VALUE", help="Where it comes from; may be repeated.")
 @talking
-def publish(talk: Talk, source: Path, name: str, card: Path | None, lineage: tuple[str, ...]) -> None:
-    """Publish SOURCE, the folder that forebay.convert(model, sample).save(FOLDER) wrote."""
+def publish(
+    talk: Talk,
+    source: Path,
+    name: str,
+    sample: Path | None,
+    forget_sample: bool,
+    columns: tuple[str, ...],
+    labels: tuple[str, ...],
+    tolerance: float | None,
+    trust: bool,
+    card: Path | None,
+    lineage: tuple[str, ...],
+) -> None:
+    """Publish FILE or FOLDER: a model as its framework saved it, or what forebay.convert wrote.
+
+    It is converted here, on this machine, and proved to answer like the original. A model with code
+    inside (a pickle) is refused, and with --trust converted in a child process.
+    """
     version = talk.hub.publish(
-        source, name, card=card, lineage=dict(map(_pair, lineage)), progress=talk.progress()
+        source,
+        name,
+        sample=sample,
+        columns=columns or None,
+        labels=labels or None,
+        tolerance=tolerance,
+        keep_sample=False if forget_sample else None,
+        trust=trust or None,
+        card=card,
+        lineage=dict(map(_pair, lineage)),
+        progress=talk.progress(),
     )
     talk.answer(version, lambda: _made(version))
 

@@ -11,6 +11,7 @@ How it is made, one file a subject:
     contract           what a source promises (`Source`), and what it hands on (`Draft`)
     sources/…          one file a source: model → draft
     proof              draft → proved `Converted`, the same for all
+    apart, trusted     files that are code: loaded only with their owner's word, in a child process
     tabular            what the sources of tabular models share
 """
 

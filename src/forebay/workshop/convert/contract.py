@@ -70,11 +70,14 @@ class Source(Protocol):
     def runs_code(self, path: Path) -> str | None:
         """Why loading *path* would run code that is inside, and which line to type instead; None for data.
 
-        With `--trust`, such a file is loaded in a child process and nowhere else.
+        With `--trust`, such a file is loaded in a child process and nowhere else (`apart`).
         """
 
     def load(self, path: Path) -> Any:
-        """The model that `draft` takes; raises `Malformed` for a damaged file.
+        """The model in memory; raises `Malformed` for a damaged file.
+
+        It is drafted by the source that knows it, and by this one where none does: so a file may
+        hold somebody else's model, and one that is served as it is may be "loaded" as an object of one's own.
 
         Runs no code, except for what `runs_code` confesses to.
         """

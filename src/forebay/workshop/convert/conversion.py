@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from forebay.core.errors import Unsupported
+from forebay.workshop.convert.apart import convert_apart
 from forebay.workshop.convert.contract import Given
 from forebay.workshop.convert.converted import Converted
 from forebay.workshop.convert.parity import ROWS_OFF, TOLERANCE
 from forebay.workshop.convert.proof import prove
+from forebay.workshop.convert.samples import read_sample
 from forebay.workshop.convert.sources import reader_of, source_of
 from forebay.workshop.convert.threads import threads_for
 
@@ -24,26 +26,46 @@ def convert(
     tolerance: float = TOLERANCE,
     rows_off: float = ROWS_OFF,
     keep_sample: bool = True,
+    trust: bool = False,
 ) -> Converted:
     """Convert *model* to a served format and prove that it answers the same.
 
     *model* is what a framework fitted, or the path of a file or folder that it saved. *sample* are
-    rows as the model takes them (matrix, pandas or polars frame, texts), best some hundred held-out ones:
-    source and converted model answer all of them, and edge rows made from them. *columns* names the
-    columns of a matrix, *labels* the classes. An answer is off when it differs by more than *tolerance*,
-    relative to its size or spread; at most the share *rows_off* of the rows may be off (a rounding may
-    push a row over a tree's threshold). Up to eight rows of the sample stay with the artifact, unless
-    *keep_sample* is false. Raises `Different`, which shows the worst row, and `Unsupported`, which names
-    what has no place in the served format.
+    rows as the model takes them (matrix, pandas or polars frame, texts, or the path of a file with
+    rows), best some hundred held-out ones: source and converted model answer all of them, and edge rows
+    made from them. *columns* names the columns of a matrix, *labels* the classes. An answer is off when
+    it differs by more than *tolerance*, relative to its size or spread; at most the share *rows_off* of
+    the rows may be off (a rounding may push a row over a tree's threshold). Up to eight rows of the
+    sample stay with the artifact, unless *keep_sample* is false. A file that is code (a pickle) is
+    refused, and with *trust* converted in a child process. Raises `Different`, which shows the worst
+    row, and `Unsupported`, which names what has no place in the served format.
     """
+    if isinstance(sample, str | Path):
+        sample = read_sample(Path(sample))
+    if isinstance(model, str | Path) and (why := reader_of(Path(model)).runs_code(Path(model))):
+        if not trust:
+            raise Unsupported(why)
+        wishes = {
+            "columns": None if columns is None else tuple(columns),
+            "labels": None if labels is None else tuple(labels),
+            "tolerance": tolerance,
+            "rows_off": rows_off,
+            "keep_sample": keep_sample,
+        }
+        return convert_apart(Path(model), sample, wishes)
     given = Given(sample, columns, labels)
-    with threads_for(_values(sample)):
+    return convert_here(model, given, tolerance, rows_off, keep_sample=keep_sample)
+
+
+def convert_here(
+    model: Any, given: Given, tolerance: float, rows_off: float, *, keep_sample: bool
+) -> Converted:
+    """Convert in this process, code included: for those who have asked whether they may."""
+    with threads_for(_values(given.sample)):
         if isinstance(model, str | Path):
-            path = Path(model)
-            source = reader_of(path)
-            if (why := source.runs_code(path)) is not None:
-                raise Unsupported(why)
-            model = source.load(path)
+            reader = reader_of(Path(model))
+            model = reader.load(Path(model))
+            source = source_of(model, otherwise=reader)
         else:
             source = source_of(model)
         return prove(source.draft(model, given), tolerance, rows_off, keep_sample=keep_sample)

@@ -63,7 +63,8 @@ def _check_files(folder: Path, known: set[str]) -> None:
             continue
         if path.suffix.lower() in _CODE:
             raise Malformed(
-                f"{name!r} is code or a pickle, which no server loads; leave it out or convert it"
+                f"{name!r} is code or a pickle, which no server loads; leave it out, or convert it where you "
+                f"trust it: forebay publish {name} --name NAME --sample ROWS.csv --trust"
             )
         if path.suffix.lower() not in _PLAIN:
             raise Malformed(f"{name!r} belongs to nothing in {INFO_NAME}; leave it out")

@@ -12,16 +12,19 @@ from pathlib import Path
 from forebay.core.errors import Malformed, Unsupported
 from forebay.workshop.convert.contract import Source
 from forebay.workshop.convert.recognising import called
+from forebay.workshop.convert.sources.pickled import Pickled
 from forebay.workshop.convert.sources.scikit_learn import ScikitLearn
 
-SOURCES: tuple[Source, ...] = (ScikitLearn(),)
+SOURCES: tuple[Source, ...] = (ScikitLearn(), Pickled())
 
 
-def source_of(model: object) -> Source:
-    """Who knows *model*; raises `Unsupported`."""
+def source_of(model: object, otherwise: Source | None = None) -> Source:
+    """Who knows *model*, or else *otherwise*; raises `Unsupported` where there is none."""
     for source in SOURCES:
         if source.knows(model):
             return source
+    if otherwise is not None:
+        return otherwise
     raise Unsupported(f"nobody here converts a {called(model)}; {_known()}")
 
 
