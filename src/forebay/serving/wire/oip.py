@@ -11,14 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import chain, zip_longest
 from typing import Any
 
-from forebay.core import Signature
+import orjson
+
+from forebay.core import Array, Signature
 from forebay.core.errors import Malformed, Unsupported
 from forebay.serving.wire.binary import bytes_from_array
 from forebay.serving.wire.call import Answer, Call
+from forebay.serving.wire.datatypes import flat_native
 from forebay.serving.wire.document import LISTS, OBJECTS, plain, read_document
-from forebay.serving.wire.oip_heads import MOST_HEAD_BYTES, Described, Head, answer_head
+from forebay.serving.wire.oip_heads import MOST_HEAD_BYTES, Described, Head, answer_head, answer_text
+from forebay.serving.wire.oip_moulds import Moulds
 from forebay.serving.wire.oip_raw import raw_call
 from forebay.serving.wire.oip_tensors import (
     Sketch,
@@ -69,6 +74,9 @@ def decode_request(
             raise Malformed("a raw body (Inference-Header-Content-Length: 0) needs a model with one input")
         return raw_call(body, model, version, signature)
     if json_size is None:
+        call = _MOULDS.call_in(body, model, version)
+        if call is not None:
+            return call
         return read_document(body, lambda document: _call_from(document, None, model, version))
     if not 0 < json_size <= len(body):
         raise Malformed(f"the JSON is said to have {json_size} bytes, and the body has {len(body)}")
@@ -165,6 +173,9 @@ def _wants_binary(name: str, parameters: Any) -> bool | None:
     return binary
 
 
+_MOULDS = Moulds(lambda document: _call_from(document, None, "", None))
+
+
 # --- answers, as a server writes them ---
 
 
@@ -174,8 +185,8 @@ def encode_answer(answer: Answer, call: Call) -> tuple[bytes, int | None]:
     Raises `Malformed` when *call* wants an output that there is not, or strings as JSON that are no UTF-8.
     """
     names = call.outputs or tuple(answer.outputs)
-    if answer.id is None and not answer.bf16 and (packed := _packed(answer, call, names)) is not None:
-        return packed
+    if answer.id is None and not answer.bf16 and (familiar := _familiar(answer, call, names)) is not None:
+        return familiar
     outputs, tails = [], []
     for name in names:
         array = answer.outputs.get(name)
@@ -194,18 +205,25 @@ def encode_answer(answer: Answer, call: Call) -> tuple[bytes, int | None]:
     return write_document(document, tails)
 
 
-def _packed(answer: Answer, call: Call, names: tuple[str, ...]) -> tuple[bytes, int | None] | None:
-    """An answer of nothing but numbers in binary, behind a head that has been written before."""
-    described: list[Described] = []
-    parts: list[bytes] = [b""]
+def _familiar(answer: Answer, call: Call, names: tuple[str, ...]) -> tuple[bytes, int | None] | None:
+    """An answer of nothing but numbers, all binary or all JSON, in words that have been written before."""
+    if not names:
+        return None
+    arrays: list[Array] = []
+    binary = call.wants_binary(names[0])
     for name in names:
         array = answer.outputs.get(name)
-        if array is None or array.dtype.kind not in "fiub" or not call.wants_binary(name):
+        if array is None or array.dtype.kind not in "fiub" or call.wants_binary(name) is not binary:
             return None
-        described.append(Described(name, array.dtype, array.shape))
-        parts.append(bytes_from_array(array))
-    head = parts[0] = answer_head(answer.model, answer.version, tuple(described))
-    return b"".join(parts), len(head)
+        arrays.append(array)
+    described = tuple(map(Described, names, [each.dtype for each in arrays], [each.shape for each in arrays]))
+    if binary:
+        head = answer_head(answer.model, answer.version, described)
+        return b"".join((head, *map(bytes_from_array, arrays))), len(head)
+    between = answer_text(answer.model, answer.version, described)
+    numbers = [orjson.dumps(flat_native(each), option=orjson.OPT_SERIALIZE_NUMPY) for each in arrays]
+    body = b"".join(chain.from_iterable(zip_longest(between, numbers, fillvalue=b"")))
+    return None if b"null" in body else (body, None)  # NaN or an infinity, which orjson cannot write
 
 
 # --- the client's end ---

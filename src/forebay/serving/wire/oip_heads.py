@@ -7,6 +7,7 @@ lay the arrays over its bytes. The same holds for the heads of binary answers.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -115,17 +116,30 @@ class Described(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=_REMEMBERED)
 def answer_head(model: str, version: str | None, outputs: tuple[Described, ...]) -> bytes:
     """The JSON before the bytes of *outputs*; its end is padded so that they can be read where they are."""
-    document: dict[str, object] = {"model_name": model}
-    if version is not None:
-        document["model_version"] = version
-    document["outputs"] = [
-        {
-            "name": output.name,
-            "shape": output.shape,
-            "datatype": form_of(np.empty(0, output.dtype)).datatype,
-            "parameters": {"binary_data_size": elements_in(output.shape, 1) * output.dtype.itemsize},
-        }
-        for output in outputs
+    tensors = [
+        _tensor(each) | {"parameters": {"binary_data_size": elements_in(each.shape, 1) * each.dtype.itemsize}}
+        for each in outputs
     ]
-    head = orjson.dumps(document)
+    head = orjson.dumps(_names(model, version) | {"outputs": tensors})
     return head + b" " * (-len(head) % _ALIGNMENT)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def answer_text(model: str, version: str | None, outputs: tuple[Described, ...]) -> list[bytes]:
+    """The JSON around the numbers of *outputs*: before the first, between two, behind the last.
+
+    >>> answer_text("m", None, (Described("y", np.dtype("f4"), (1, 2)),))
+    [b'{"model_name":"m","outputs":[{"name":"y","shape":[1,2],"datatype":"FP32","data":', b'}]}']
+    """
+    begun = orjson.dumps(_names(model, version))[:-1] + b',"outputs":['
+    texts = [orjson.dumps(_tensor(each))[:-1] + b',"data":' for each in outputs]
+    return [begun + texts[0], *(b"}," + text for text in texts[1:]), b"}]}"]
+
+
+def _names(model: str, version: str | None) -> dict[str, Any]:
+    return {"model_name": model} if version is None else {"model_name": model, "model_version": version}
+
+
+def _tensor(output: Described) -> dict[str, Any]:
+    datatype = form_of(np.empty(0, output.dtype)).datatype
+    return {"name": output.name, "shape": output.shape, "datatype": datatype}

@@ -55,8 +55,8 @@ def array_from(data: Any, form: Form, shape: tuple[int, ...]) -> Array:
     flat = _flat(data, form, len(dimensions))
     if flat.size != count:
         raise ValueError(f"has the shape {list(shape)}, which takes {count} values, and {flat.size} came")
-    if len(dimensions) > 1 and count:
-        _check_nesting(dimensions, shape)
+    if count:
+        check_nesting(dimensions, shape)
     return flat.reshape(shape)
 
 
@@ -83,22 +83,35 @@ def _lists_at(data: Any, depth: int) -> Iterator[Any]:
     return level
 
 
-def _check_nesting(dimensions: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    """Nested data may leave out or merge dimensions, but not split them elsewhere (a transposed matrix)."""
+def check_nesting(dimensions: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Nested data may leave out or merge dimensions, but not split them elsewhere (a transposed matrix).
+
+    Raises `ValueError`.
+    """
+    if len(dimensions) < 2:
+        return
     steps = {math.prod(shape[:end]) for end in range(len(shape) + 1)}
     if not all(math.prod(dimensions[:end]) in steps for end in range(1, len(dimensions))):
         raise ValueError(f"has the shape {list(shape)}, but its 'data' is nested as {list(dimensions)}")
 
 
+def numbers_from(data: Any, form: Form) -> Array | None:
+    """A list of numbers, flattened; None where something in it is none. Raises `ValueError` beyond *form*."""
+    if not form.wide or not isinstance(data, simdjson.Array):
+        return None
+    try:
+        wide = np.frombuffer(data.as_buffer(of_type=form.wide), WIDE[form.wide])
+    except TypeError:
+        return None
+    except ValueError:
+        raise out_of_range(form) from None
+    return narrowed(wide, form)
+
+
 def _flat(data: Any, form: Form, depth: int) -> Array:
-    if form.wide and isinstance(data, simdjson.Array):
-        try:
-            wide = np.frombuffer(data.as_buffer(of_type=form.wide), WIDE[form.wide])
-        except TypeError:
-            raise wrong_kind(form, _flat_list(data, depth)) from None
-        except ValueError:
-            raise out_of_range(form) from None
-        return narrowed(wide, form)
+    numbers = numbers_from(data, form)
+    if numbers is not None:
+        return numbers
     values = _flat_list(data, depth)
     if not form.kinds.issuperset(map(type, values)):
         raise wrong_kind(form, values)
