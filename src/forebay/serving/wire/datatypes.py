@@ -42,6 +42,7 @@ def _form(datatype: DataType) -> Form:
 FORMS: dict[str, Form] = {datatype.value: _form(datatype) for datatype in DataType}
 """By name; `DataType` members are names, too."""
 
+_SQUARES = {dtype: float(np.finfo(dtype).max) ** 2 for dtype in (np.dtype("<f2"), np.dtype("<f4"))}
 BYTES, BOOL, BF16 = FORMS["BYTES"], FORMS["BOOL"], FORMS["BF16"]
 _OF_DTYPE = {form.dtype: form for form in FORMS.values() if form is not BF16}
 
@@ -72,6 +73,10 @@ def narrowed(wide: Array, form: Form) -> Array:
         if not (narrow == wide).all():
             raise out_of_range(form)
         return narrow
+    if form is not BF16 and np.vdot(wide, wide) < _SQUARES.get(form.dtype, 0.0):
+        return wide.astype(
+            form.dtype
+        )  # each is in range; setting NumPy's error state costs more than this look
     try:
         with np.errstate(over="raise"):
             return bf16_from(wide) if form is BF16 else wide.astype(form.dtype)

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from forebay.core import Array, Signature
+from forebay.core import Signature
 from forebay.core.errors import Malformed, Unsupported
 from forebay.serving.wire.binary import bytes_from_array
 from forebay.serving.wire.call import Answer, Call
@@ -207,20 +207,23 @@ def encode_answer(answer: Answer, call: Call) -> tuple[bytes, int | None]:
 
 def _familiar(answer: Answer, call: Call, names: tuple[str, ...]) -> tuple[bytes, int | None] | None:
     """An answer of nothing but numbers, all binary or all JSON, in words that have been written before."""
-    if not names:
+    binary = bool(names) and call.wants_binary(names[0])
+    if call.binary_of and any(call.wants_binary(name) is not binary for name in names):
         return None
-    arrays: list[Array] = []
-    binary = call.wants_binary(names[0])
+    arrays, described = [], []
     for name in names:
         array = answer.outputs.get(name)
-        if array is None or array.dtype.kind not in "fiub" or call.wants_binary(name) is not binary:
+        if array is None or (dtype := array.dtype).kind not in "fiub":
             return None
         arrays.append(array)
-    described = tuple(map(Described, names, [each.dtype for each in arrays], [each.shape for each in arrays]))
+        described.append(Described(name, dtype, array.shape))
+    if not arrays:
+        return None
+    told = tuple(described)
     if binary:
-        head = answer_head(answer.model, answer.version, described)
+        head = answer_head(answer.model, answer.version, told)
         return b"".join((head, *map(bytes_from_array, arrays))), len(head)
-    between = answer_text(answer.model, answer.version, described)
+    between = answer_text(answer.model, answer.version, told)
     numbers = [orjson.dumps(flat_native(each), option=orjson.OPT_SERIALIZE_NUMPY) for each in arrays]
     body = b"".join(chain.from_iterable(zip_longest(between, numbers, fillvalue=b"")))
     return None if b"null" in body else (body, None)  # NaN or an infinity, which orjson cannot write
