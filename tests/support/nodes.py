@@ -52,7 +52,10 @@ class Prepared:
 
     def artifact(self, model: bytes, signature: Signature = TWICE) -> str:
         """Put an artifact where the node keeps them; returns its digest."""
-        new = write_artifact(self.folder / "artifacts" / ".new", model, signature)
+        return self.keep(write_artifact(self.folder / "artifacts" / ".new", model, signature))
+
+    def keep(self, new: Path) -> str:
+        """Move an artifact's folder to where the node keeps them; returns its digest."""
         digest = Manifest.of_folder(new).digest
         shutil.rmtree(self.folder / "artifacts" / digest, ignore_errors=True)
         new.rename(self.folder / "artifacts" / digest)

@@ -86,8 +86,12 @@ def row(datatype: str, data: list[float]) -> dict[str, Any]:
 
 
 def extra(name: str) -> Callable[[Path], None]:
+    return content(name, b"x")
+
+
+def content(name: str, data: bytes) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
-        (folder / name).write_bytes(b"x")
+        (folder / name).write_bytes(data)
 
     return change
 
@@ -103,7 +107,17 @@ def signature(name: str = "x", datatype: DataType = DataType.FP32, columns: int 
         (lambda folder: folder.joinpath(INFO_NAME).write_text("{"), "forebay.json cannot be read"),
         (lambda folder: folder.joinpath("model.onnx").unlink(), "'model.onnx', which is not among the files"),
         (lambda folder: folder.joinpath("model.onnx").write_bytes(b"garbage!"), "is no ONNX model"),
-        (lambda folder: folder.joinpath("model.onnx").write_bytes(b""), "is no sound ONNX model"),
+        (lambda folder: folder.joinpath("model.onnx").write_bytes(b""), "no ONNX model: it is empty"),
+        (
+            lambda folder: folder.joinpath("model.onnx").write_bytes(b"\x80\x04\x95\x05\0"),
+            "'model.onnx' is no ONNX model: it is a pickle",
+        ),
+        (
+            content("notes.txt", b"\x80\x04\x95\x05\0"),
+            "'notes.txt' is not what its name says: it is a pickle",
+        ),
+        (content("notes.md", b"\x7fELF\0\0"), "'notes.md' is not what its name says: it is a program"),
+        (content("rows.csv", b"a,b\0\0"), "'rows.csv' is not what its name says: it is no text"),
         (extra("model.pkl"), "'model.pkl' is code or a pickle"),
         (extra("weights.h5"), "'weights.h5' belongs to nothing"),
         (graph(doubling("NoSuchOperator")), "is no sound ONNX model: .*NoSuchOperator"),

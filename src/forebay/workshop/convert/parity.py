@@ -46,8 +46,9 @@ def compare(expected: Tensors, got: Tensors, tolerance: float) -> Parity:
     """Compare answers row by row.
 
     A number counts as equal within *tolerance* times the larger of its size and the spread of its
-    column (1 for probabilities). A label counts as equal where the probabilities behind it do: two
-    classes that are equally probable may win in turn.
+    column (1 for probabilities: what is called so, or shares one between the entries of each row), or
+    of the whole output where that is no table but a map or a sequence. A label counts as equal where
+    the probabilities behind it do: two classes that are equally probable may win in turn.
     """
     distances: dict[str, Array] = {}
     outputs: dict[str, dict[str, float]] = {}
@@ -73,6 +74,7 @@ def compare(expected: Tensors, got: Tensors, tolerance: float) -> Parity:
 
 
 def _numbers(name: str, want: Array, have: Array) -> tuple[Array, dict[str, float]]:
+    table, shares = want.ndim <= 2, _are_shares(want)
     want = want.reshape(len(want), -1).astype(np.float64)
     have = have.reshape(len(have), -1).astype(np.float64)
     if want.shape != have.shape:
@@ -82,15 +84,24 @@ def _numbers(name: str, want: Array, have: Array) -> tuple[Array, dict[str, floa
     apart = np.abs(want - have)
     apart[np.isnan(want) & np.isnan(have)] = 0.0
     apart[np.isnan(apart)] = np.inf
-    scale = np.ones_like(want) if name == "probabilities" else _scale(want)
+    scale = (
+        np.ones_like(want) if name == "probabilities" or shares else _scale(want, axis=0 if table else None)
+    )
     figures = {"max_difference": float(apart.max()), "mean_difference": float(apart.mean())}
     return (apart / scale).max(axis=1), figures
 
 
-def _scale(want: Array) -> Array:
-    spread = np.broadcast_to(np.nanstd(want, axis=0), want.shape)
+def _scale(want: Array, axis: int | None) -> Array:
+    spread = np.broadcast_to(np.nanstd(want, axis=axis), want.shape)
     scale = np.maximum(np.abs(want), spread)
     return np.asarray(np.where(scale > 0, scale, 1.0))
+
+
+def _are_shares(want: Array) -> bool:
+    if want.ndim < 2 or want.shape[-1] < 2 or not want.size:
+        return False
+    whole = np.abs(want.sum(axis=-1, dtype=np.float64) - 1)
+    return bool(want.min() >= 0 and whole.max() < 1e-3)
 
 
 def _off(distances: dict[str, Array], tolerance: float) -> Array:

@@ -66,7 +66,10 @@ def _loaded(draft: Draft, rows: int) -> tuple[Evidence, ...]:
 def _compared(
     draft: Draft, ask: Ask, backend: Backend, inputs: Tensors, tolerance: float, rows_off: float
 ) -> tuple[dict[str, bool], Evidence]:
-    real = compare(ask(draft.rows), answer(backend, inputs), tolerance)
+    expected, got = ask(draft.rows), answer(backend, inputs)
+    if not draft.info.signature.batches:
+        expected, got = _as_one_row(expected), _as_one_row(got)
+    real = compare(expected, got, tolerance)
     judged, nan = _edges(draft, ask, backend, inputs, tolerance)
     off = len(real.off) + sum(len(entry.parity.off) for entry in judged)
     rows = real.rows + sum(entry.parity.rows for entry in judged)
@@ -76,6 +79,11 @@ def _compared(
         )
         raise Different(f"{told}; {_worst(draft, real, judged)}")
     return nan, _evidence(draft, real, judged, tolerance) | {"nan": nan}
+
+
+def _as_one_row(answers: Tensors) -> Tensors:
+    """The whole answer, where its first dimension does not count rows."""
+    return {name: np.asarray(values)[np.newaxis] for name, values in answers.items()}
 
 
 def _edges(

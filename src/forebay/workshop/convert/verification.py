@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from forebay.core import INFO_NAME, Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
-from forebay.core.artifact import checked_path
 from forebay.core.errors import ForebayError, Malformed
 from forebay.serving.runtime import Backend, Budget, open_backend
+from forebay.workshop.convert.looks import strange_text
+from forebay.workshop.convert.onnx_checks import checked_onnx, external_files
 from forebay.workshop.convert.parity import TOLERANCE, compare
 from forebay.workshop.convert.requests import decode_request
-from forebay.workshop.convert.running import answer, first_line, runtime_name
+from forebay.workshop.convert.running import answer, runtime_name
 
 _PLAIN = frozenset({".json", ".md", ".txt", ".csv"})
 _CODE = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".skops", ".py", ".so", ".dill"})
@@ -68,36 +68,16 @@ def _check_files(folder: Path, known: set[str]) -> None:
             )
         if path.suffix.lower() not in _PLAIN:
             raise Malformed(f"{name!r} belongs to nothing in {INFO_NAME}; leave it out")
+        if what := strange_text(path):
+            raise Malformed(f"{name!r} is not what its name says: it is {what}; leave it out")
 
 
 def _checked_graph(folder: Path, name: str) -> set[str]:
     """The names of the files with external weights; raises `Malformed` when the graph is not sound."""
-    import onnx  # noqa: PLC0415 (heavy)
-    from google.protobuf.message import DecodeError  # noqa: PLC0415 (heavy)
-
     path = folder / name
     if not path.is_file():
         raise Malformed(f"{INFO_NAME} names the model {name!r}, which is not among the files")
-    try:
-        proto = onnx.load(str(path), load_external_data=False)
-        weights = {checked_path(location) for location in _external(proto)}
-        for location in weights:
-            if not (folder / location).is_file():
-                raise Malformed(f"the model's weights are in {location!r}, which is not among the files")
-        onnx.checker.check_model(str(path))
-    except DecodeError:
-        raise Malformed(f"{name!r} is no ONNX model, or is damaged") from None
-    except onnx.checker.ValidationError as error:
-        raise Malformed(f"{name!r} is no sound ONNX model: {first_line(error)}") from error
-    return weights
-
-
-def _external(proto: Any) -> Iterator[str]:
-    import onnx  # noqa: PLC0415 (heavy)
-
-    for tensor in onnx.external_data_helper._get_all_tensors(proto):  # noqa: SLF001 (no public way)
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            yield from (entry.value for entry in tensor.external_data if entry.key == "location")
+    return external_files(checked_onnx(path))
 
 
 def _check_signature(declared: Signature, real: Signature) -> None:

@@ -12,10 +12,15 @@ from pathlib import Path
 from forebay.core.errors import Malformed, Unsupported
 from forebay.workshop.convert.contract import Source
 from forebay.workshop.convert.recognising import called
+from forebay.workshop.convert.sources.onnx_file import OnnxFile
 from forebay.workshop.convert.sources.pickled import Pickled
 from forebay.workshop.convert.sources.scikit_learn import ScikitLearn
 
-SOURCES: tuple[Source, ...] = (ScikitLearn(), Pickled())
+SOURCES: tuple[Source, ...] = (
+    ScikitLearn(),
+    OnnxFile(),
+    Pickled(),
+)
 
 
 def source_of(model: object, otherwise: Source | None = None) -> Source:
