@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 
 from forebay.core import Array, Tensors
+from forebay.core.requests import encode_request
 from forebay.workshop.convert import Converted
-from forebay.workshop.convert.requests import encode_request
 from support.nodes import Prepared, running
 
 

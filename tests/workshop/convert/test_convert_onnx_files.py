@@ -314,9 +314,18 @@ def test_rows_that_are_not_the_models_are_refused(sample: Any, told: str, tmp_pa
         convert(tmp_path / "m.onnx", sample)
 
 
+def sevens(folder: Path) -> Path:
+    """A model that takes seven numbers, or fourteen, and does not say so."""
+    nodes = [helper.make_node("Reshape", ["x", "s"], ["y"])]
+    return saved(model(nodes, [None, None], [None, 7], {"s": np.array([-1, 7])}), folder)
+
+
 def test_a_model_that_takes_no_made_up_rows_asks_for_real_ones(tmp_path: Path) -> None:
-    wide = model(
-        [helper.make_node("Reshape", ["x", "s"], ["y"])], [None, None], [None, 7], {"s": np.array([-1, 7])}
-    )
     with pytest.raises(Malformed, match="those rows were made up, so give real ones: sample="):
-        convert(saved(wide, tmp_path))
+        convert(sevens(tmp_path))
+
+
+def test_a_node_warms_a_model_up_with_rows_that_it_takes(tmp_path: Path) -> None:
+    converted = convert(sevens(tmp_path), np.ones((2, 7), np.float32))
+    with asked(converted, tmp_path / "node") as ask:
+        assert ask.sample()["y"].shape == (2, 7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ import pytest
 from forebay.core import Tensors
 from forebay.workshop.convert import convert, verify
 from support.asking import asked
-from support.packed import BGE, CENTERFACE, MAGIKA, packed
+from support.packed import BGE, CENTERFACE, MAGIKA, SILERO, packed
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +29,11 @@ def words(rows: int, length: int = 16) -> Tensors:
     return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
 
 
+def sound() -> dict[str, Any]:
+    wave = np.sin(np.arange(576, dtype=np.float32) / 9)[None] / 2
+    return {"input": wave, "state": np.zeros((2, 1, 128), np.float32), "sr": np.array(16_000)}
+
+
 def test_magika_tells_files_apart_in_batches(tmp_path: Path) -> None:
     file = packed(MAGIKA)
     converted = convert(file)
@@ -36,6 +42,18 @@ def test_magika_tells_files_apart_in_batches(tmp_path: Path) -> None:
     with asked(converted, tmp_path) as ask:
         got = ask({"bytes": rows})["target_label"]
     np.testing.assert_allclose(got, original(file, {"bytes": rows})["target_label"], atol=1e-6)
+
+
+def test_silero_keeps_its_state_between_calls_with_its_caller(tmp_path: Path) -> None:
+    file = packed(SILERO)
+    converted = convert(file, sound())
+    assert not converted.signature.batches
+    assert [spec.shape for spec in converted.signature.inputs] == [(-1, -1), (2, -1, 128), ()]
+    with asked(converted, tmp_path) as ask:
+        first = ask(sound())
+        second = ask(sound() | {"state": first["stateN"]})
+    expected = original(file, sound() | {"state": original(file, sound())["stateN"]})
+    np.testing.assert_allclose(second["output"], expected["output"], atol=1e-6)
 
 
 def test_a_quantised_embedding_whose_rows_disturb_each_other_answers_them_one_by_one(tmp_path: Path) -> None:

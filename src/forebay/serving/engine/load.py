@@ -12,6 +12,7 @@ import numpy as np
 
 from forebay.core import INFO_NAME, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
 from forebay.core.errors import Malformed
+from forebay.core.requests import decode_request
 from forebay.serving.engine.batcher import BatchLimits
 from forebay.serving.engine.lane import Lane
 from forebay.serving.runtime import Backend, Budget, open_backend
@@ -43,7 +44,7 @@ def load(folder: Path) -> Loaded:
     backend = open_backend(folder, info, Budget(threads))
     try:
         compare(info.signature, backend.signature)
-        cost_s = _warm_up(backend, info.signature)
+        cost_s = _warm_up(backend, info.signature, _first_row(folder, info))
     except Exception:
         backend.close()
         raise
@@ -94,8 +95,16 @@ def _fits(declared: tuple[int, ...], real: tuple[int, ...]) -> bool:
     )
 
 
-def _warm_up(backend: Backend, signature: Signature) -> float:
-    inputs: Tensors = {spec.name: zeros(spec) for spec in signature.inputs}
+def _first_row(folder: Path, info: ArtifactInfo) -> Tensors:
+    """A row that the model surely takes: one of its sample; zeros, where it has none."""
+    signature = info.signature
+    if not info.sample:
+        return {spec.name: zeros(spec) for spec in signature.inputs}
+    rows = decode_request((folder / info.sample).read_bytes(), signature)
+    return {name: values[:1] for name, values in rows.items()} if signature.batches else rows
+
+
+def _warm_up(backend: Backend, signature: Signature, inputs: Tensors) -> float:
     names = tuple(spec.name for spec in signature.outputs)
     backend.run(inputs, names)
     return min(_timed(backend, inputs, names) for _ in range(_WARM_RUNS))

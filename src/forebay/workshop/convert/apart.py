@@ -19,9 +19,9 @@ import msgspec
 
 from forebay.core import INFO_NAME, ArtifactInfo
 from forebay.core.errors import Malformed, Refused, Unsupported
+from forebay.core.requests import decode_request
 from forebay.workshop.convert.converted import Converted
 from forebay.workshop.convert.parity import Different
-from forebay.workshop.convert.requests import decode_request
 from forebay.workshop.convert.samples import write_sample
 
 REQUEST, REFUSAL, EVIDENCE, ARTIFACT = "request.json", "refusal.json", "evidence.json", "artifact"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from forebay.core import INFO_NAME, ArtifactInfo, Manifest, Signature, Tensors
-from forebay.workshop.convert.requests import encode_request
+from forebay.core.requests import encode_request
 
 SAMPLE_NAME = "sample.json"
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from forebay.core import INFO_NAME, Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
 from forebay.core.errors import ForebayError, Malformed
+from forebay.core.requests import decode_request
 from forebay.serving.runtime import Backend, Budget, open_backend
 from forebay.workshop.convert.looks import strange_text
 from forebay.workshop.convert.onnx_checks import checked_onnx, external_files
 from forebay.workshop.convert.parity import TOLERANCE, compare
-from forebay.workshop.convert.requests import decode_request
 from forebay.workshop.convert.running import answer, runtime_name
 
 _PLAIN = frozenset({".json", ".md", ".txt", ".csv"})

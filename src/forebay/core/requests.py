@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from forebay.core import Signature, Tensors
 from forebay.core.errors import Malformed
+from forebay.core.tensors import Signature, Tensors
 
 
 def encode_request(inputs: Tensors, signature: Signature) -> bytes:
