@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,32 @@ def echo(datatype: DataType) -> bytes:
 def echo_signature(datatype: DataType) -> Signature:
     """What `echo` takes and gives."""
     return Signature((TensorSpec("x", datatype, (-1, 2)),), (TensorSpec("y", datatype, (-1, 2)),))
+
+
+def mlp(width: int, hidden: int, classes: int) -> bytes:
+    """y = relu(x · A) · B · C where B is square: 4 · hidden² bytes and more."""
+    rng = np.random.default_rng(1)
+    sizes = [(width, hidden), (hidden, hidden), (hidden, classes)]
+    weights = [rng.normal(0, 1 / np.sqrt(size[0]), size).astype(np.float32) for size in sizes]
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "w0"], ["a"]),
+            helper.make_node("Relu", ["a"], ["b"]),
+            helper.make_node("MatMul", ["b", "w1"], ["c"]),
+            helper.make_node("MatMul", ["c", "w2"], ["y"]),
+        ],
+        "mlp",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", width])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", classes])],
+        [numpy_helper.from_array(weight, f"w{i}") for i, weight in enumerate(weights)],
+    )
+    return _bytes_of(graph)
+
+
+def resident_bytes() -> int:
+    """What this process takes of the machine's memory now."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def write_artifact(folder: Path, model: bytes, signature: Signature = TWICE) -> Path:

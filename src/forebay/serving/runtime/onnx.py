@@ -14,6 +14,7 @@ import onnxruntime as ort
 from forebay.core import Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
 from forebay.core.errors import Died, Malformed
 from forebay.serving.runtime.backend import Backend, Budget
+from forebay.serving.runtime.memory import give_back
 
 _TYPES = {
     "tensor(bool)": DataType.BOOL,
@@ -83,7 +84,9 @@ class OnnxBackend(Backend):
         return [_array_of(value) for value in self._session.run_with_ort_values(outputs, values)]
 
     def close(self) -> None:
-        self._session = None
+        if self._session is not None:
+            self._session = None
+            give_back()
 
 
 def open_onnx(folder: Path, info: ArtifactInfo, budget: Budget) -> OnnxBackend:
