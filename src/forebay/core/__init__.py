@@ -2,6 +2,7 @@
 
 from forebay.core.artifact import CODE_FOLDER, INFO_NAME, ArtifactInfo, FileEntry, Manifest
 from forebay.core.errors import ForebayError
+from forebay.core.frames import Frame, Shipment
 from forebay.core.names import ModelRef, checked_name
 from forebay.core.principal import Key, Permission, Principal, digest_of_secret, key_id_of, new_key
 from forebay.core.snapshot import (
@@ -14,7 +15,7 @@ from forebay.core.snapshot import (
     Target,
 )
 from forebay.core.tensors import Array, DataType, Signature, Tensors, TensorSpec
-from forebay.core.usage import Shipment, UsageEvent
+from forebay.core.usage import UsageEvent
 
 __all__ = [
     "CODE_FOLDER",
@@ -25,6 +26,7 @@ __all__ = [
     "Deployment",
     "FileEntry",
     "ForebayError",
+    "Frame",
     "Key",
     "KeyGrant",
     "Limits",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -41,7 +42,7 @@ def busy(ledger: Ledger) -> Ledger:
         event(30, model="iris"),
         event(0, project="lab"),
     )
-    ledger.ingest("n", Shipment("j", 0, events))
+    ledger.ingest("n", Shipment.of("j", 0, events))
     return ledger
 
 
@@ -98,9 +99,67 @@ events = st.builds(
 def test_whatever_the_grouping_the_parts_add_up_to_the_same_total(
     ledger: Ledger, found: list[UsageEvent]
 ) -> None:
-    ledger.ingest("n", Shipment("j", ledger.count(), tuple(found)))
+    ledger.ingest("n", Shipment.of("j", ledger.count(), found))
     summaries = [ledger.summary("default", by) for by in Grouping]
     assert {summary.total.requests for summary in summaries} == {ledger.count()}
     for summary in summaries:
         assert sum(Fraction(line.cost) for line in summary.lines) == Fraction(summary.cost)
         assert summary.cost == cost(summary.plan, summary.total) == summaries[0].cost
+
+
+START_NS = int(MIDNIGHT.timestamp()) * 10**9
+
+
+def at(minute: int) -> datetime:
+    return MIDNIGHT + timedelta(minutes=minute)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    minutes=st.lists(st.integers(-10, 300), min_size=1, max_size=30),
+    bounds=st.lists(st.none() | st.integers(-20, 310), min_size=2, max_size=2),
+    by=st.sampled_from(Grouping),
+    cut=st.integers(1, 7),
+)
+def test_any_period_has_exactly_the_events_in_it_wherever_it_cuts_an_hour(
+    ledger: Ledger, minutes: list[int], bounds: list[int | None], by: Grouping, cut: int
+) -> None:
+    project = f"project-{ledger.count()}"
+    events = [
+        event(
+            minute / 60,
+            project=project if place % 3 else "other",
+            model=f"m{minute % 4}",
+            version=minute % 3 + 1,
+        )
+        for place, minute in enumerate(minutes)
+    ]
+    for first in range(0, len(events), cut):
+        ledger.ingest("n", Shipment.of(f"j-{project}", first, events[first : first + cut]))
+    since, until = bounds
+    inside = [
+        minute
+        for place, minute in enumerate(minutes)
+        if place % 3 and (since is None or minute >= since) and (until is None or minute < until)
+    ]
+    summary = ledger.summary(
+        project, by, None if since is None else at(since), None if until is None else at(until)
+    )
+    assert summary.total.requests == sum(line.use.requests for line in summary.lines) == len(inside)
+    assert summary.total.compute_ns == len(inside) * 500_000_000
+    if by is Grouping.MODEL:
+        assert {line.group: line.use.requests for line in summary.lines} == dict(
+            Counter(f"m{minute % 4}" for minute in inside)
+        )
+
+
+@pytest.mark.parametrize("most", [10**15, 2**64 - 1])
+def test_nonsense_that_a_node_counts_fills_a_total_and_holds_up_nobody(ledger: Ledger, most: int) -> None:
+    huge = UsageEvent(START_NS, "odd", "k", "m", 1, "oip", "infer", most, most, most, 0, most, 0)
+    for first in range(0, 40_000, 10_000):
+        assert ledger.ingest("n", Shipment.of("j", first, [huge] * 10_000)) == first + 10_000
+    total = ledger.summary("odd").total
+    assert total.requests == 40_000
+    assert total.rows == 2**63 - 1
+    assert ledger.ingest("n", Shipment.of("j", 40_000, [event()])) == 40_001
+    assert ledger.summary("default").total.requests == 1

@@ -33,7 +33,7 @@ def event(model: str = "digits", project: str = "default") -> UsageEvent:
 
 
 def ship(node: httpx.Client, *events: UsageEvent, first_seq: int = 0) -> httpx.Response:
-    body = msgspec.msgpack.encode(Shipment("node-1-0-5f2a", first_seq, events))
+    body = msgspec.msgpack.encode(Shipment.of("node-1-0-5f2a", first_seq, events))
     return node.post(
         "/api/v1/nodes/node-1/usage", content=body, headers={"Content-Type": "application/x-msgpack"}
     )
@@ -115,7 +115,7 @@ def test_what_never_arrived_can_be_seen(hub: RunningHub, node: httpx.Client, adm
         b"{}",
         b"\xc1",
         msgspec.msgpack.encode({"journal": "j"}),
-        msgspec.msgpack.encode(Shipment("", 0, ())),
+        msgspec.msgpack.encode(Shipment.of("", 0, [])),
     ],
 )
 def test_a_shipment_that_cannot_be_read_is_refused_and_nothing_is_kept(

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from forebay.control.billing.arrivals import Arrival, Run, arrive
+from forebay.control.billing.blocks import Block, Entry, entries, pieces_of
 from forebay.control.billing.rating import DEFAULT_PLAN, Plan
-from forebay.control.billing.rows import row_of
+from forebay.control.billing.storing import keep
 from forebay.control.billing.summary import Grouping, Summary, summarise
-from forebay.control.billing.tables import GapRow, JournalRow, LedgerRow, PlanRow, UsageRow
+from forebay.control.billing.tables import BlockRow, GapRow, JournalRow, LedgerRow, PlaceRow, PlanRow
 from forebay.control.store import Database
 from forebay.core import Shipment
 from forebay.core.errors import Malformed
@@ -23,7 +24,7 @@ _log = logging.getLogger("forebay.billing")
 _LAST_SEQ = 2**62
 _NAME_CHARS = 200
 _EVENTS_PER_PAGE = 1000
-_USAGE = UsageRow.metadata.tables[UsageRow.__tablename__]
+_BLOCKS_PER_PAGE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +49,57 @@ class Ledger:
 
         Events that are there already are skipped. Events that were left out become a gap, which anybody
         can see (`gaps`) and which closes if they arrive after all. Returns after the commit, so the node
-        may forget everything before the answer. Raises `Malformed` for a journal without a name or
-        impossible sequence numbers.
+        may forget everything before the answer. Raises `Malformed` for a journal without a name, for
+        impossible sequence numbers, and for frames that are damaged or do not follow each other.
         """
-        end = _checked_end(shipment)
+        _check_name(shipment.journal)
+        pieces = pieces_of(shipment)  # the work is done before anybody has to wait for the lock
+        if not pieces:
+            return self._next_seq(shipment.journal)
+        first, end = pieces[0][0].first_seq, pieces[-1][0].end_seq
+        if end > _LAST_SEQ:
+            raise Malformed(f"{first} is no sequence number; a journal counts from 0 to {_LAST_SEQ}")
+        whole = Block.of(pieces, first, end)
         with self._database.write() as session:
             ledger = session.get_one(LedgerRow, 1, with_for_update=True)  # shipments queue here
             journal = session.get(JournalRow, shipment.journal)
             if journal is None:
                 journal = JournalRow(name=shipment.journal, next_seq=0)
-            if not shipment.events:
-                return journal.next_seq
             gaps = _gaps(session, shipment.journal)
-            arrival = arrive(shipment.first_seq, end, journal.next_seq, gaps)
+            arrival = arrive(first, end, journal.next_seq, gaps)
             now = datetime.now(UTC)
-            ledger.events += _take(session, shipment, arrival.new, ledger.events, now)
+            for run in arrival.new:
+                block = whole if run == (first, end) else Block.of(pieces, *run)
+                keep(session, ledger, shipment.journal, block, now)
             _keep_gaps(session, shipment.journal, gaps, arrival, now)
             journal.node, journal.next_seq, journal.updated_at = node, arrival.next_seq, now
             session.add(journal)
         return arrival.next_seq
+
+    def _next_seq(self, journal: str) -> int:
+        with self._database.read() as session:
+            known = session.get(JournalRow, journal)
+            return known.next_seq if known is not None else 0
 
     def count(self) -> int:
         """How many events there are."""
         with self._database.read() as session:
             return session.get_one(LedgerRow, 1).events
 
-    def events(self, project: str, after: int = 0, limit: int = _EVENTS_PER_PAGE) -> list[UsageRow]:
-        """At most *limit* events of *project* behind number *after*, in the order in which they arrived.
+    def events(self, project: str, after: int = 0, limit: int = _EVENTS_PER_PAGE) -> list[Entry]:
+        """Events of *project* behind number *after*, in the order in which they arrived.
 
+        At most *limit* of them, and fewer where they lie far apart; none only where there are no more.
         Numbers are given under one lock, so whoever goes on behind the last number they saw misses none.
         """
-        found = select(UsageRow).where(UsageRow.project == project, UsageRow.number > after)
+        found: list[Entry] = []
         with self._database.read() as session:
-            return list(session.scalars(found.order_by(UsageRow.number).limit(limit)))
+            for number in _blocks_of(session, project, after):
+                block = session.get_one(BlockRow, number)
+                found += [entry for entry in entries(block, project) if entry.number > after]
+                if len(found) >= limit:
+                    break
+        return found[:limit]
 
     def summary(
         self,
@@ -112,6 +131,19 @@ class Ledger:
             ]
 
 
+def _check_name(journal: str) -> None:
+    if not 0 < len(journal) <= _NAME_CHARS or not journal.isprintable():
+        raise Malformed(f"a journal's name has 1 to {_NAME_CHARS} printable characters")
+
+
+def _blocks_of(session: Session, project: str, after: int) -> Sequence[int]:
+    """The numbers of the next blocks that may have events of *project* behind number *after*."""
+    within = PlaceRow.project == project
+    start = session.scalar(select(func.max(PlaceRow.block)).where(within, PlaceRow.block <= after + 1))
+    found = select(PlaceRow.block).distinct().where(within, PlaceRow.block >= (start or 0))
+    return session.scalars(found.order_by(PlaceRow.block).limit(_BLOCKS_PER_PAGE)).all()
+
+
 def _plan(session: Session) -> Plan:
     return _as_plan(session.get_one(PlanRow, DEFAULT_PLAN.name))
 
@@ -120,32 +152,11 @@ def _as_plan(row: PlanRow) -> Plan:
     return Plan(row.name, row.currency, row.per_request, row.per_row, row.per_compute_s, row.decimals)
 
 
-def _checked_end(shipment: Shipment) -> int:
-    end = shipment.first_seq + len(shipment.events)
-    if not 0 < len(shipment.journal) <= _NAME_CHARS or not shipment.journal.isprintable():
-        raise Malformed(f"a journal's name has 1 to {_NAME_CHARS} printable characters")
-    if shipment.first_seq < 0 or end > _LAST_SEQ:
-        raise Malformed(f"{shipment.first_seq} is no sequence number; a journal counts from 0 to {_LAST_SEQ}")
-    return end
-
-
 def _gaps(session: Session, journal: str) -> list[Run]:
     found = (
         select(GapRow.first_seq, GapRow.end_seq).where(GapRow.journal == journal).order_by(GapRow.first_seq)
     )
     return [(first, end) for first, end in session.execute(found)]
-
-
-def _take(session: Session, shipment: Shipment, runs: Sequence[Run], number: int, now: datetime) -> int:
-    seqs = [seq for first, end in runs for seq in range(first, end)]
-    first_seq = shipment.first_seq
-    rows = [
-        row_of(shipment.events[seq - first_seq], shipment.journal, seq, number + position, now)
-        for position, seq in enumerate(seqs, start=1)
-    ]
-    if rows:
-        session.execute(insert(_USAGE), rows)
-    return len(rows)
 
 
 def _keep_gaps(session: Session, journal: str, before: list[Run], arrival: Arrival, now: datetime) -> None:

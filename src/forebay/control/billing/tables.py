@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, Index, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy import BigInteger, Index, LargeBinary, Text, TypeDecorator, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from forebay.control.store import Base
@@ -39,12 +39,16 @@ class PlanRow(Base):
 
 
 class LedgerRow(Base):
-    """The single row (a new database has it, with 0) that counts events; who appends holds its lock."""
+    """The single row (a new database has it, empty) that counts events; who appends holds its lock.
+
+    `seal` is the last block's.
+    """
 
     __tablename__ = "ledger"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     events: Mapped[int] = mapped_column(BigInteger)
+    seal: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class JournalRow(Base):
@@ -69,35 +73,53 @@ class GapRow(Base):
     noticed_at: Mapped[datetime]
 
 
-class UsageRow(Base):
-    """One billable request. `number` counts all events in their order of arrival, without holes.
+class BlockRow(Base):
+    """Consecutive events of one journal, in the compressed frames that their node wrote; never changed.
+
+    Events are numbered in their order of arrival, from 1, without holes; *number* is that of the first here.
+    The seal is `blocks.seal_of` of all the other columns and of the block before.
+    """
+
+    __tablename__ = "usage_blocks"
+    __table_args__ = (UniqueConstraint("journal", "first_seq"),)
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    events: Mapped[int] = mapped_column(BigInteger)
+    journal: Mapped[str]
+    first_seq: Mapped[int] = mapped_column(BigInteger)
+    received_at: Mapped[datetime]
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    seal: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class PlaceRow(Base):
+    """The *block* (its number) has events of this project in this hour (since 1970)."""
+
+    __tablename__ = "usage_places"
+    __table_args__ = (Index("usage_places_by_hour", "project", "hour", "block"),)
+
+    project: Mapped[str] = mapped_column(primary_key=True)
+    block: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class TotalRow(Base):
+    """What the events with these values of `tally.Key` add up to.
 
     Projects and keys are only named, not referred to: what was served is billed whatever became of them.
     """
 
-    __tablename__ = "usage_events"
-    __table_args__ = (
-        UniqueConstraint("journal", "seq"),
-        Index("usage_events_by_time", "project", "time_ns"),
-        Index("usage_events_by_number", "project", "number"),
-    )
+    __tablename__ = "usage_totals"
 
-    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    journal: Mapped[str]
-    seq: Mapped[int] = mapped_column(BigInteger)
-    time_ns: Mapped[int] = mapped_column(BigInteger)
-    day: Mapped[date] = mapped_column(Date)
-    received_at: Mapped[datetime]
-    project: Mapped[str]
-    key_id: Mapped[str]
-    model: Mapped[str]
-    version: Mapped[int] = mapped_column(BigInteger)
-    protocol: Mapped[str]
-    operation: Mapped[str]
+    project: Mapped[str] = mapped_column(primary_key=True)
+    hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    key_id: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    protocol: Mapped[str] = mapped_column(primary_key=True)
+    operation: Mapped[str] = mapped_column(primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)
     rows: Mapped[int] = mapped_column(BigInteger)
     request_bytes: Mapped[int] = mapped_column(BigInteger)
     response_bytes: Mapped[int] = mapped_column(BigInteger)
-    queue_ns: Mapped[int] = mapped_column(BigInteger)
     compute_ns: Mapped[int] = mapped_column(BigInteger)
-    wall_ns: Mapped[int] = mapped_column(BigInteger)
-    request_id: Mapped[str]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Protocol
 
-from forebay.core import Shipment, UsageEvent
+from forebay.core import Frame, Shipment, UsageEvent
+from forebay.core.frames import encode_frame
 
-SHIPMENT_EVENTS = 1000
+SHIPMENT_EVENTS = 8192
+"""How many events travel together, at most: half a megabyte."""
 
 
 class Journal(Protocol):
@@ -29,7 +32,11 @@ class Journal(Protocol):
         """
 
     def read(self, limit: int = SHIPMENT_EVENTS) -> Shipment | None:
-        """The oldest events that are not acknowledged, at most *limit*; None if there are none."""
+        """The oldest frames that are not acknowledged, as they were written; None if there are none.
+
+        They have at most *limit* events together, unless the first one alone has more; its first events
+        may be acknowledged already.
+        """
 
     def acknowledge(self, next_seq: int) -> None:
         """Let go of what the hub has: its answer to the shipment that was read last.
@@ -66,24 +73,32 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._name = secrets.token_hex(16)
-        self._events: deque[UsageEvent] = deque()
-        self._first_seq = 0
+        self._frames: deque[Frame] = deque()
+        self._next_seq = self._acknowledged = 0
 
     @property
     def behind(self) -> int:
-        return len(self._events)
+        return self._next_seq - self._acknowledged
 
     def append(self, events: Sequence[UsageEvent]) -> None:
-        self._events.extend(events)
+        if events:
+            data = memoryview(encode_frame(self._next_seq, events))
+            self._frames.append(Frame(self._next_seq, len(events), data))
+            self._next_seq += len(events)
 
     def read(self, limit: int = SHIPMENT_EVENTS) -> Shipment | None:
-        events = tuple(self._events[at] for at in range(min(limit, len(self._events))))
-        return Shipment(self._name, self._first_seq, events) if events else None
+        ends = accumulate(frame.size for frame in self._frames)
+        run = [
+            frame.data
+            for at, (frame, end) in enumerate(zip(self._frames, ends, strict=True))
+            if at == 0 or end <= limit
+        ]
+        return Shipment(self._name, b"".join(run)) if run else None
 
     def acknowledge(self, next_seq: int) -> None:
-        while self._events and self._first_seq < next_seq:
-            self._events.popleft()
-            self._first_seq += 1
+        self._acknowledged = max(self._acknowledged, min(next_seq, self._next_seq))
+        while self._frames and self._frames[0].end_seq <= self._acknowledged:
+            self._frames.popleft()
 
     def close(self) -> None:
-        self._events.clear()
+        self._frames.clear()

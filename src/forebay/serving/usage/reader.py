@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
-from forebay.core import Shipment, UsageEvent
+from forebay.core import Frame, Shipment
 from forebay.core.errors import Broken
 from forebay.serving.usage.frames import HEADER_BYTES
 from forebay.serving.usage.segments import Damage, Segment
+
+_FRAMES_AT_ONCE = 256
+"""After so many a reading thread lets go of the interpreter: the event loop answers requests with it."""
 
 
 class Reader:
@@ -81,23 +85,21 @@ class Reader:
         self._seq = seq
 
     def _collect(self, segment: Segment, limit: int) -> Shipment | None:
-        """The next events in one run; a gap in their numbers ends it."""
-        events: list[UsageEvent] = []
-        first_seq = due_seq = self._seq
-        for frame in segment.frames_from(self._offset, self._offset_seq):
-            end_seq = frame.first_seq + len(frame.events)
-            if frame.first_seq >= segment.end_seq or len(events) >= limit:
-                break
-            if end_seq <= self._seq:
-                self._offset, self._offset_seq = frame.end, end_seq
+        """The next whole frames in one run; a gap in their numbers ends it."""
+        run: list[Frame] = []
+        events = 0
+        for place, frame in segment.frames_from(self._offset, self._offset_seq):
+            if frame.end_seq <= self._seq:
+                self._offset, self._offset_seq = place + len(frame.data), frame.end_seq
                 continue
-            if frame.first_seq > due_seq:
-                if events:
-                    break
-                first_seq = frame.first_seq
-            events.extend(frame.events[max(0, first_seq - frame.first_seq) :])
-            due_seq = end_seq
-        return Shipment(segment.journal, first_seq, tuple(events[:limit])) if events else None
+            follows = not run or frame.first_seq == run[-1].end_seq
+            if frame.first_seq >= segment.end_seq or not follows or (run and events + frame.size > limit):
+                break
+            run.append(frame)
+            events += frame.size
+            if len(run) % _FRAMES_AT_ONCE == 0:
+                time.sleep(0)
+        return Shipment(segment.journal, b"".join(frame.data for frame in run)) if run else None
 
     def _drop(self) -> None:
         """The oldest file is done: all of it is acknowledged, or nothing more of it can be read."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
-from forebay.serving.usage.frames import HEADER_BYTES, Bad, Frame, decode_header, read_frames, torn
+from forebay.core import Frame
+from forebay.serving.usage.frames import HEADER_BYTES, Bad, decode_header, read_frames, torn
 
 SUFFIX = ".journal"
 DAMAGED_SUFFIX = ".damaged"
@@ -52,8 +53,8 @@ class Segment:
     gone: bool = False
     damages: list[Damage] = field(default_factory=list)
 
-    def frames_from(self, offset: int, due_seq: int | None) -> Iterator[Frame]:
-        """The sound frames from byte *offset* on, where *due_seq* belongs; each `end` is a place in the file.
+    def frames_from(self, offset: int, due_seq: int | None) -> Iterator[tuple[int, Frame]]:
+        """The sound frames from byte *offset* on, where *due_seq* belongs, each with its place in the file.
 
         What is missing is noted in `damages` and logged, once.
         """
@@ -61,33 +62,31 @@ class Segment:
         with self.path.open("rb") as file:
             file.seek(offset)
             data = memoryview(file.read(max(0, self.size_bytes - offset)))
-        bad: Bad | None = None
-        for piece in read_frames(data, due_seq):
+        bad: tuple[int, Bad] | None = None
+        for place, piece in read_frames(data, due_seq):
             if isinstance(piece, Bad):
-                bad = piece
+                bad = place, piece
                 continue
             if bad is not None:
                 lost = None if due_seq is None else piece.first_seq - due_seq
-                self.note(offset + bad.start, bad.end - bad.start, lost)
+                self.note(offset + bad[0], bad[1].size_bytes, lost)
                 bad = None
-            yield piece._replace(end=offset + piece.end)
-            due_seq = piece.first_seq + len(piece.events)
+            yield offset + place, piece
+            due_seq = piece.end_seq
         if closed:
-            self._note_end(offset, data, bad, due_seq or 0)
+            self._note_end(offset, data, None if bad is None else bad[0], due_seq or 0)
 
-    def _note_end(self, offset: int, data: memoryview, bad: Bad | None, due_seq: int) -> None:
+    def _note_end(self, offset: int, data: memoryview, bad: int | None, due_seq: int) -> None:
         """A write that was cut off is cut away, unless later files show that there had been more."""
         lost = self.end_seq - due_seq
         if bad is None:
             if lost > 0:
                 self.note(offset + len(data), 0, lost)
-        elif lost <= 0 and torn(data[bad.start :]):
-            self.size_bytes = offset + bad.start
-            _log.warning(
-                "%s ends with %d bytes of a write that was cut off", self.path, len(data) - bad.start
-            )
+        elif lost <= 0 and torn(data[bad:]):
+            self.size_bytes = offset + bad
+            _log.warning("%s ends with %d bytes of a write that was cut off", self.path, len(data) - bad)
         else:
-            self.note(offset + bad.start, len(data) - bad.start, lost if lost > 0 else None)
+            self.note(offset + bad, len(data) - bad, lost if lost > 0 else None)
 
     def note_gone(self, due_seq: int) -> None:
         """The file is not there any more, and with it the events from *due_seq* on."""
@@ -157,16 +156,16 @@ def _opened(path: Path) -> Segment | None:
     if header is not None:
         return Segment(path, header.journal, header.first_seq, header.first_seq, size_bytes)
     segment = Segment(path, path.name[_INDEX_DIGITS + 1 : -len(SUFFIX)], 0, 0, size_bytes)
-    frame = next(segment.frames_from(HEADER_BYTES, None), None) if size_bytes > HEADER_BYTES else None
-    if frame is None:
+    found = next(segment.frames_from(HEADER_BYTES, None), None) if size_bytes > HEADER_BYTES else None
+    if found is None:
         segment.discard()
         return None
-    segment.first_seq = segment.end_seq = frame.first_seq
+    segment.first_seq = segment.end_seq = found[1].first_seq
     segment.note(0, HEADER_BYTES, None)
     return segment
 
 
 def _count(segment: Segment) -> None:
     """How far the last file of a journal goes is known only by reading it."""
-    for frame in segment.frames_from(HEADER_BYTES, segment.first_seq):
-        segment.end_seq = frame.first_seq + len(frame.events)
+    for _place, frame in segment.frames_from(HEADER_BYTES, segment.first_seq):
+        segment.end_seq = frame.end_seq

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from forebay.core import UsageEvent
 from forebay.core.errors import Broken, StorageFull
-from forebay.serving.usage.frames import HEADER_BYTES, Header, encode_frame, encode_header
+from forebay.core.frames import encode_frame
+from forebay.serving.usage.frames import HEADER_BYTES, Header, encode_header
 from forebay.serving.usage.segments import Segment, file_name
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

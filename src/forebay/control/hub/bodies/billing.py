@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from forebay.control.billing import Line, Summary, Use
-from forebay.control.billing.tables import UsageRow
+from forebay.control.billing import Entry, Line, Summary, Use
 from forebay.control.hub.bodies.base import Told
 
 _USE: JsonDict = {
@@ -137,13 +137,12 @@ class UsageEvent(Told):
     )
 
     @classmethod
-    def of(cls, row: UsageRow) -> UsageEvent:
-        """A row of the ledger."""
-        columns = {name: getattr(row, name) for name in cls.model_fields if name not in ("id", "time")}
-        time = datetime.fromtimestamp(row.time_ns // 10**9, UTC).replace(
-            microsecond=row.time_ns // 1000 % 10**6
-        )
-        return cls(id=f"{row.journal}-{row.seq}", time=time, **columns)
+    def of(cls, entry: Entry) -> UsageEvent:
+        """An event as the ledger keeps it."""
+        counted = msgspec.structs.asdict(entry.event)
+        seconds, rest_ns = divmod(entry.event.time_ns, 10**9)
+        time = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest_ns // 1000)
+        return cls(id=f"{entry.journal}-{entry.seq}", number=entry.number, time=time, **counted)
 
 
 class UsageEvents(Told):

@@ -46,9 +46,11 @@ def list_usage_events(
     after: Annotated[int, Query(ge=0, lt=2**63, description="Only events behind this number.")] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
 ) -> UsageEvents:
-    """The ledger itself, event by event, in the order in which they arrived."""
-    rows = hub.ledger.events(project, after, limit)
-    return UsageEvents(items=[UsageEvent.of(row) for row in rows], after=rows[-1].number if rows else after)
+    """The ledger itself, event by event, in the order in which they arrived; no items: no more events."""
+    found = hub.ledger.events(project, after, limit)
+    return UsageEvents(
+        items=[UsageEvent.of(entry) for entry in found], after=found[-1].number if found else after
+    )
 
 
 @router.get("/usage/gaps", dependencies=[Depends(allowed(Permission.OBSERVE))])

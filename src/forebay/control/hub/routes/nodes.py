@@ -47,14 +47,14 @@ def report(name: str, body: RawBody, hub: Hub) -> None:
     responses=problems(413),
     openapi_extra=body_of(
         "application/x-msgpack",
-        {"journal": "node-1-0-5f2a", "first_seq": 17, "events": []},
-        "A Shipment in MessagePack: a journal, the number of its first event, and the events in arrays.",
+        {"journal": "node-1-0-5f2a", "frames": ""},
+        "A Shipment in MessagePack: a journal, and frames of its usage events, end to end, as bytes.",
     ),
 )
 def ship(name: str, body: RawBody, hub: Hub) -> Expected:
     """Take usage events over into the ledger, each once however often it is sent.
 
-    Without events it only says which number is expected next. Numbers that were left out are kept as a gap.
+    Without frames it only says which number is expected next. Numbers that were left out are kept as a gap.
     """
     return Expected(next_seq=hub.ledger.ingest(name, _decoded(_SHIPMENTS.decode, body, "shipment")))
 

@@ -184,9 +184,10 @@ def _billing() -> None:
         "ledger",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("events", sa.BigInteger(), nullable=False),
+        sa.Column("seal", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_ledger"),
     )
-    op.bulk_insert(ledger, [{"id": 1, "events": 0}])
+    op.bulk_insert(ledger, [{"id": 1, "events": 0, "seal": b""}])
 
 
 def _usage() -> None:
@@ -206,23 +207,42 @@ def _usage() -> None:
         sa.Column("noticed_at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("journal", "first_seq", name="pk_journal_gaps"),
     )
-    numbers = ("version", "rows", "request_bytes", "response_bytes", "queue_ns", "compute_ns", "wall_ns")
-    texts = ("project", "key_id", "model", "protocol", "operation", "request_id")
     op.create_table(
-        "usage_events",
+        "usage_blocks",
         sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("events", sa.BigInteger(), nullable=False),
         sa.Column("journal", sa.Text(), nullable=False),
-        sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("time_ns", sa.BigInteger(), nullable=False),
-        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("first_seq", sa.BigInteger(), nullable=False),
         sa.Column("received_at", _TIME, nullable=False),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in texts),
-        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in numbers),
-        sa.PrimaryKeyConstraint("number", name="pk_usage_events"),
-        sa.UniqueConstraint("journal", "seq", name="uq_usage_events_journal_seq"),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("seal", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_usage_blocks"),
+        sa.UniqueConstraint("journal", "first_seq", name="uq_usage_blocks_journal_first_seq"),
     )
-    op.create_index("usage_events_by_number", "usage_events", ["project", "number"])
-    op.create_index("usage_events_by_time", "usage_events", ["project", "time_ns"])
+    op.create_table(
+        "usage_places",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("project", "block", "hour", name="pk_usage_places"),
+    )
+    op.create_index("usage_places_by_hour", "usage_places", ["project", "hour", "block"])
+    _totals()
+
+
+def _totals() -> None:
+    texts = ("key_id", "model", "protocol", "operation")
+    sums = ("requests", "rows", "request_bytes", "response_bytes", "compute_ns")
+    keys = ("project", "hour", "key_id", "model", "version", "protocol", "operation")
+    op.create_table(
+        "usage_totals",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in texts),
+        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in sums),
+        sa.PrimaryKeyConstraint(*keys, name="pk_usage_totals"),
+    )
 
 
 def _jobs() -> None:
