@@ -78,8 +78,10 @@ class Settings:
     )
     batch_rows: Annotated[int, "Most rows in one batch, where a deployment says nothing.", _COUNT] = 64
     batch_wait_s: Annotated[
-        float, "How long a request may wait for company, where a deployment says nothing.", _NOT_NEGATIVE
-    ] = 0.0
+        float,
+        "Longest that a request waits for company, where that pays and a deployment says nothing.",
+        _NOT_NEGATIVE,
+    ] = 0.002
     queue_rows: Annotated[int, "Most rows that wait for one version; more are refused.", _COUNT] = 4096
     connections: Annotated[int, "Most open connections to one node process.", _COUNT] = 10_000
     journal_sync: Annotated[

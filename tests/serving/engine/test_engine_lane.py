@@ -86,13 +86,16 @@ def test_a_hundred_callers_share_batches_and_each_gets_its_own_rows(twice: Path,
 
 def test_one_leaves_and_the_others_are_served(twice: Path) -> None:
     async def work() -> None:
-        async with lane_for(twice, BatchLimits(wait_s=0.02)) as lane:
-            asked = [asyncio.create_task(lane.ask({"x": ONE * i})) for i in range(3)]
-            await asyncio.sleep(0)
-            asked[1].cancel()
-            stayed = await asyncio.gather(asked[0], asked[2])
-            assert [float(outcome.outputs["y"][0, 0]) for outcome in stayed] == [0.0, 4.0]
+        loaded = load(twice)
+        with ThreadPoolExecutor(1) as executor:
+            lane = Lane(Slow(loaded.backend, 0.05), loaded.signature, BatchLimits(), executor)
+            asked = [asyncio.create_task(lane.ask({"x": ONE * i})) for i in range(4)]
+            await asyncio.sleep(0.01)
+            asked[2].cancel()
+            stayed = await asyncio.gather(asked[0], asked[1], asked[3])
+            assert [float(outcome.outputs["y"][0, 0]) for outcome in stayed] == [0.0, 2.0, 6.0]
             assert lane.stats.left == 1
+            await lane.close(1.0)
 
     run(work)
 
@@ -130,26 +133,51 @@ def test_a_batch_fills_while_another_one_runs(twice: Path) -> None:
             lane = Lane(slow, loaded.signature, BatchLimits(batch_rows=64), executor)
             asked = [asyncio.create_task(lane.ask({"x": ONE}))]
             await asyncio.sleep(0.02)
-            asked += [asyncio.create_task(lane.ask({"x": ONE})) for _ in range(40)]
-            await asyncio.gather(*asked)
+            for _ in range(3):  # how large batches may become is found out step by step
+                asked += [asyncio.create_task(lane.ask({"x": ONE})) for _ in range(40)]
+                await asyncio.gather(*asked)
             await lane.close(1.0)
-        assert slow.batches == [1, 40]
+        assert slow.batches[:2] == [1, 2]
+        assert max(slow.batches) >= 16
 
     run(work)
 
 
-def test_a_lane_with_a_wait_gathers_company_and_without_one_it_adds_none(twice: Path) -> None:
+def test_a_crowd_that_comes_back_together_goes_together_and_a_caller_alone_adds_no_wait(twice: Path) -> None:
+    async def caller(lane: Lane, times: int) -> None:
+        for _ in range(times):
+            assert (await lane.ask({"x": ONE})).error is None
+
     async def work() -> None:
-        async with lane_for(twice, BatchLimits(wait_s=0.05)) as lane:
-            first = asyncio.create_task(lane.ask({"x": ONE}))
+        loaded = load(twice)
+        slow = Slow(loaded.backend, 0.02)
+        with ThreadPoolExecutor(1) as executor:
+            lane = Lane(slow, loaded.signature, BatchLimits(batch_rows=8, wait_s=0.01), executor)
+            await asyncio.gather(*(caller(lane, 25) for _ in range(4)))
+            assert slow.batches[-8:].count(4) >= 6
+            await caller(lane, 20)
+            last = await lane.ask({"x": ONE})
+            assert last.queue_ns < 10e6
+            await lane.close(1.0)
+
+    run(work)
+
+
+def test_a_request_that_the_queue_alone_makes_late_is_refused_before_any_work(twice: Path) -> None:
+    async def work() -> None:
+        loaded = load(twice)
+        slow = Slow(loaded.backend, 0.05)
+        with ThreadPoolExecutor(1) as executor:
+            lane = Lane(slow, loaded.signature, BatchLimits(batch_rows=1), executor, cost_s=0.05)
+            asked = [asyncio.create_task(lane.ask({"x": ONE})) for _ in range(20)]
             await asyncio.sleep(0.01)
-            second = asyncio.create_task(lane.ask({"x": ONE}))
-            waited = await asyncio.gather(first, second)
-            assert lane.stats.batches == 1
-            assert waited[0].queue_ns >= 40e6
-        async with lane_for(twice) as lane:
-            outcome = await lane.ask({"x": ONE})
-            assert outcome.queue_ns < 40e6
+            with pytest.raises(Full, match=r"the queue takes .* and the request has .* left") as told:
+                await lane.ask({"x": ONE}, deadline_s=time.monotonic() + 0.2)
+            assert told.value.retry_after_s is not None
+            assert told.value.retry_after_s > 0.2
+            assert (await lane.ask({"x": ONE}, deadline_s=time.monotonic() + 60)).error is None
+            await asyncio.gather(*asked)
+            await lane.close(1.0)
 
     run(work)
 

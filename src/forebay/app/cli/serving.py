@@ -43,7 +43,9 @@ class Weights(click.ParamType[dict[int, int]]):
 @click.argument("model", metavar="NAME[:V|@ALIAS]")
 @click.option("--weights", type=Weights(), metavar="V=W,…", help="Share the traffic: 1=9,2=1.")
 @click.option("--batch-rows", type=click.IntRange(1), help="Most rows of one batch.")
-@click.option("--batch-wait", type=click.FloatRange(0), help="Seconds a request may wait for company.")
+@click.option(
+    "--batch-wait", type=click.FloatRange(0), help="Seconds a request may wait for company, where that pays."
+)
 @click.option("--queue-rows", type=click.IntRange(1), help="Most rows that may wait.")
 @click.option("--pin", is_flag=True, help="Keep it in every node's memory, whatever else wants the room.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it answers everywhere (the default).")

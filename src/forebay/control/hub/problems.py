@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -78,7 +79,7 @@ def problem_for(request: Request, error: BaseException) -> JSONResponse:
         _log.warning("%s %s: %s", request.method, request.url.path, error)
     answer = _problem(request, error.status, error.code, error.title, str(error))
     if error.retry_after_s is not None:
-        answer.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+        answer.headers["Retry-After"] = str(max(1, ceil(error.retry_after_s)))
     if error.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
         answer.headers["Connection"] = "close"  # the rest of the body is still to come, and nobody reads it
     return answer

@@ -14,13 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from forebay.core import Signature, Tensors
-from forebay.core.errors import Broken, ForebayError, Late, NotReady, Refused, message_for
+from forebay.core.errors import Broken, ForebayError, Full, Late, NotReady, Refused, message_for
 from forebay.serving.engine.batcher import Batcher, BatchLimits, Seat
 from forebay.serving.engine.stats import LaneStats
 from forebay.serving.runtime import Backend
@@ -53,8 +54,8 @@ Ticket = Seat[_Load]
 class Lane:
     """One version, loaded. Use it from one event loop only.
 
-    `cost_s` is the measured time of a batch of one row, the starting point for choosing between
-    loop and thread; it follows what is measured later.
+    `cost_s` is the measured time of a batch of one row, the first guess from which batches, and the
+    choice between loop and thread, follow what is measured later.
     """
 
     def __init__(
@@ -70,17 +71,16 @@ class Lane:
         self.stats = LaneStats()
         self._backend = backend
         self._executor = executor
-        self._batcher: Batcher[_Load] = Batcher(limits)
+        self._batches = signature.batches
+        self._batcher: Batcher[_Load] = Batcher(self._fitting(limits), cost_s)
         self._loop = asyncio.get_running_loop()
         self._outputs = tuple(spec.name for spec in signature.outputs)
-        self._batches = signature.batches
-        self._one_shape = self._batches and all(-1 not in spec.shape[1:] for spec in signature.inputs)
+        self._one_shape = not self._batches or all(-1 not in spec.shape[1:] for spec in signature.inputs)
         self._only = signature.inputs[0] if self._batches and len(signature.inputs) == 1 else None
-        self._batch_s = cost_s
-        self._usual_rows = 1.0
         self._running = False
         self._alone: deque[Seat[_Load]] = deque()
         self._timer: asyncio.Handle | None = None
+        self._hopes = False
         self._closing = False
         self._idle = asyncio.Event()
 
@@ -96,7 +96,7 @@ class Lane:
 
     @limits.setter
     def limits(self, limits: BatchLimits) -> None:
-        self._batcher.limits = limits
+        self._batcher.limits = self._fitting(limits)
 
     def submit(self, inputs: Tensors, done: Callable[[Outcome], None], deadline_s: float = np.inf) -> Ticket:
         """Queue *inputs*; *done* hears the outcome on this loop. Returns the ticket for `withdraw`.
@@ -106,10 +106,15 @@ class Lane:
         if self._closing:
             raise NotReady("this version is leaving; try again", retry_after_s=1.0)
         rows = self._rows_of(inputs)
-        shape = None if self._one_shape else self._shape_of(inputs)
+        shape = None if self._one_shape else _shape_of(inputs)
         load = _Load(inputs, rows, done, deadline_s)
-        seat = self._batcher.offer(rows, load, time.monotonic(), shape)
-        if self._timer is None and not self._running:
+        now_s, batcher = time.monotonic(), self._batcher
+        if batcher.rows and now_s < deadline_s < now_s + batcher.drain_s:
+            raise self._hopeless(deadline_s - now_s)
+        seat = batcher.offer(rows, load, now_s, shape)
+        if self._hopes:
+            self._pump_soon()
+        elif self._timer is None and not self._running:
             # Not at once: everybody whose bytes arrived in this turn of the loop goes together.
             self._timer = self._loop.call_soon(self._pump)
         return seat
@@ -156,25 +161,43 @@ class Lane:
         spec.check(array)
         return int(array.shape[0])
 
-    def _shape_of(self, inputs: Tensors) -> Hashable:
-        if not self._batches:
-            return object()  # a line of its own: nobody shares a call of a model that does not batch
-        return tuple(array.shape[1:] for array in inputs.values())
+    def _fitting(self, limits: BatchLimits) -> BatchLimits:
+        """Nobody shares a call of a model that does not batch."""
+        return limits if self._batches else replace(limits, batch_rows=1)
+
+    def _hopeless(self, left_s: float) -> Full:
+        """The queue alone takes longer than the caller will wait: refused before any work."""
+        self.stats.expired += 1
+        drain_s = self._batcher.drain_s
+        return Full(
+            f"the queue takes {drain_s:.3g} s and the request has {left_s:.3g} s left; "
+            "try again later, or allow it more time",
+            retry_after_s=drain_s,
+        )
+
+    def _pump_soon(self) -> None:
+        """Somebody came for whom others have been waiting: think again."""
+        self._hopes = False
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
         self._timer = None
+        self._hopes = False
         if self._running:
             return
         if self._alone:
             seats = self._present([self._alone.popleft()])
         else:
-            due_s = self._batcher.due_s()
+            now_s = time.monotonic()
+            due_s = self._batcher.due_s(now_s)
             if due_s is None:
                 self._settle()
                 return
-            wait_s = due_s - time.monotonic()
-            if wait_s > 0:
-                self._timer = self._loop.call_later(wait_s, self._pump)
+            if due_s > now_s:
+                self._timer = self._loop.call_later(due_s - now_s, self._pump)
+                self._hopes = True
                 return
             seats = self._present(self._batcher.take())
         if seats:
@@ -194,8 +217,7 @@ class Lane:
 
     def _start(self, seats: list[Seat[_Load]]) -> None:
         started_s = time.monotonic()
-        rows = sum(seat.load.rows for seat in seats)
-        if self._batch_s * max(1.0, rows / self._usual_rows) < _INLINE_S:
+        if self._batcher.cost_s(seats) < _INLINE_S:
             self._finish(seats, started_s, self._compute(seats))
             return
         self._running = True
@@ -249,14 +271,9 @@ class Lane:
             waited_ns = int(waited_s * 1e9)
             queue_ns += waited_ns
             _tell(load, Outcome(own, None, load.rows, waited_ns, compute_ns))
-        self._follow(rows, compute_ns / 1e9)
+        self._batcher.spent(seats, (result.input_ns + compute_ns) / 1e9, time.monotonic())
         output_ns = time.perf_counter_ns() - began_ns
         self.stats.count_batch(len(seats), rows, queue_ns, result.input_ns, compute_ns, output_ns)
-
-    def _follow(self, rows: int, compute_s: float) -> None:
-        """Remember what a batch costs, for choosing between loop and thread."""
-        self._batch_s += 0.1 * (compute_s - self._batch_s)
-        self._usual_rows += 0.1 * (max(rows, 1) - self._usual_rows)
 
     def _fail(self, seats: list[Seat[_Load]], error: ForebayError, compute_ns: int) -> None:
         self.stats.failed += len(seats)
@@ -287,6 +304,10 @@ def _tell(load: _Load, outcome: Outcome) -> None:
 
 def _nobody(_outcome: Outcome) -> None:
     """Who has heard, or left, hears no more."""
+
+
+def _shape_of(inputs: Tensors) -> Hashable:
+    return tuple(array.shape[1:] for array in inputs.values())
 
 
 class _Result(NamedTuple):

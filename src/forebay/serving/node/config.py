@@ -33,7 +33,7 @@ class NodeConfig:
     request_wait_s: float = 30.0
     drain_s: float = 20.0
     batch_rows: int = 64
-    batch_wait_s: float = 0.0
+    batch_wait_s: float = 0.002
     queue_rows: int = 4096
     connections: int = 10_000
     journal_sync: bool = False

@@ -16,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from math import ceil
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -315,7 +316,7 @@ class Rpc(Stream):
             (b"grpc-message", quote(message_for(error), safe=_PLAIN).encode()),
         ]
         if error.retry_after_s is not None:
-            pairs.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
+            pairs.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after_s))))
         trailers = header_block(pairs)
         if self._begun:
             self.send(b"", b"", trailers)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from math import ceil
 
 from forebay.core import ForebayError, NodeReport, Snapshot
 from forebay.core.errors import Broken, Conflict, Unauthenticated, message_for
@@ -201,7 +202,7 @@ def _taken(port: int, setting: str) -> Iterator[None]:
 def _headers_for(error: ForebayError) -> bytes:
     pairs = []
     if error.retry_after_s is not None:
-        pairs.append(("retry-after", str(max(1, round(error.retry_after_s)))))
+        pairs.append(("retry-after", str(max(1, ceil(error.retry_after_s)))))
     if isinstance(error, Unauthenticated):
         pairs.append(("www-authenticate", 'Bearer realm="forebay"'))
     if isinstance(error, WrongMethod):
