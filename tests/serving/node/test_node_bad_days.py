@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from forebay.core import DataType, Key, Limits, Signature, TensorSpec
 from forebay.core.errors import Broken, Conflict, StorageFull
 from forebay.serving.node.feed import read_snapshot
 from forebay.serving.usage import FileJournal
+from support.held import holding
 from support.nodes import Prepared, Running, running
 from support.tiny_models import TWICE, echo_text, scaler
 
@@ -195,21 +198,25 @@ def test_a_clock_that_jumps_changes_no_deadline_and_no_duration(
 
 def test_a_caller_that_hangs_up_is_not_billed_and_harms_nobody(prepared: Prepared) -> None:
     key = prepared.key()
-    prepared.deploy("model", prepared_digests(prepared), Limits(wait_s=0.2))
     with (
         running(prepared) as node,
-        node.client(key, timeout_s=0.05) as hasty,
         node.client(key) as patient,
         ThreadPoolExecutor(2) as pool,
     ):
-        waits = pool.submit(first_number, patient)
-        with pytest.raises(httpx.TimeoutException):
-            hasty.post("/predict/model", json=ROW)
+        node.wait_ready()
+        with holding(node.node.routing.find("default", "model").lane) as held:
+            waits = pool.submit(first_number, patient)
+            assert held.began.wait(10)
+            with node.socket() as hasty:
+                head = f"host: x\r\nauthorization: Bearer {key.secret}\r\ncontent-length: 9"
+                hasty.sendall(f"POST /predict/model HTTP/1.1\r\n{head}\r\n\r\n[[1,2,3]]".encode())
+                held.wait_for(lambda lane: lane.waiting == 1)
+                hasty.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no mere FIN
+            held.wait_for(lambda lane: lane.stats.left == 1)
         assert waits.result() == 1.0
-
-
-def prepared_digests(prepared: Prepared) -> list[str]:
-    return [target.artifact for target in prepared.deployments[0].targets]
+        shipment = node.node.journal.read()
+    assert shipment is not None
+    assert len(shipment.events) == 1
 
 
 def test_text_goes_in_and_out(tmp_path: Path) -> None:

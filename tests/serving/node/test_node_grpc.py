@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +13,11 @@ import grpc
 import numpy as np
 import pytest
 
-from forebay.core import DataType, Key, Limits, Permission, Signature, Tensors, TensorSpec, UsageEvent
+from forebay.core import DataType, Key, Limits, Permission, Signature, TensorSpec, UsageEvent
 from forebay.core.errors import StorageFull
-from forebay.serving.engine import Lane
 from forebay.serving.node.grpc_doors import GRPC_DOORS, UNSERVED
-from forebay.serving.runtime import Backend
 from forebay.serving.wire import Answer, Call, oip_grpc, oip_grpc_pages
+from support.held import Held, holding
 from support.nodes import CALLER, WATCHER, Prepared, Running, running
 from support.tiny_models import echo, echo_signature, echo_text, scaler
 
@@ -252,45 +251,10 @@ def test_rubbish_is_an_invalid_argument(node: Running, key: Key) -> None:
             caller.page("RepositoryIndex", repository_name="mine")
 
 
-class Held(Backend):
-    """A lane whose model waits until it is let go."""
-
-    def __init__(self, lane: Lane) -> None:
-        self.lane = lane
-        self._backend = lane._backend
-        self._gate = threading.Event()
-        self.began = threading.Event()
-
-    signature = property(lambda self: self._backend.signature)
-
-    def run(self, inputs: Tensors, outputs: Sequence[str]) -> Tensors:
-        self.began.set()
-        assert self._gate.wait(20)
-        return self._backend.run(inputs, outputs)
-
-    def close(self) -> None:
-        self._backend.close()
-
-    def let_go(self) -> None:
-        self._gate.set()
-        self.lane._backend = self._backend
-
-    def wait_for(self, what: Callable[[Lane], bool]) -> None:
-        for _ in range(500):
-            if what(self.lane):
-                return
-            threading.Event().wait(0.01)
-        raise AssertionError("never so")
-
-
 @pytest.fixture
 def held(node: Running) -> Iterator[Held]:
-    lane = node.node.routing.find("default", "slow").lane
-    lane._batch_s = 1.0  # a thread's work, not the loop's
-    found = Held(lane)
-    lane._backend = found
-    yield found
-    found.let_go()
+    with holding(node.node.routing.find("default", "slow").lane) as found:
+        yield found
 
 
 SLOW = Call("slow", {"x": ROW})
