@@ -57,6 +57,7 @@ class Prepared:
     def keep(self, new: Path) -> str:
         """Move an artifact's folder to where the node keeps them; returns its digest."""
         digest = Manifest.of_folder(new).digest
+        (self.folder / "artifacts").mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.folder / "artifacts" / digest, ignore_errors=True)
         new.rename(self.folder / "artifacts" / digest)
         return digest

@@ -83,6 +83,29 @@ class Settings:
         _NOT_NEGATIVE,
     ] = 0.002
     queue_rows: Annotated[int, "Most rows that wait for one version; more are refused.", _COUNT] = 4096
+    threads: Annotated[
+        int,
+        "Threads that one batch may compute with; 0: the cores that the machine or the container offers, "
+        "shared between the workers.",
+        _NOT_NEGATIVE,
+    ] = 0
+    hang_s: Annotated[
+        float,
+        "How long one batch may compute before it counts as hung, and its process is ended.",
+        Bounds(0.1),
+    ] = 60.0
+    allow_code: Annotated[
+        bool, "Whether the node runs Python that belongs to models, each in a process of its own."
+    ] = False
+    code_start_s: Annotated[float, "How long the process of such a model may take to start.", Bounds(0.1)] = (
+        120.0
+    )
+    code_memory_bytes: Annotated[
+        int,
+        "Largest process of such a model, which is replaced when it grows beyond; 0: half of the memory that "
+        "the machine or the container offers.",
+        _NOT_NEGATIVE,
+    ] = 0
     connections: Annotated[int, "Most open connections to one node process.", _COUNT] = 10_000
     journal_sync: Annotated[
         bool,

@@ -72,7 +72,10 @@ def environment_for(settings: Settings) -> dict[str, str]:
 def node_config(settings: Settings, worker: int = 0) -> NodeConfig:
     """What the node process *worker* is told; raises `Unauthenticated` when it has no key."""
     from forebay.serving.node import NodeConfig  # noqa: PLC0415 (a hub needs no node)
+    from forebay.serving.runtime import Budget  # noqa: PLC0415
+    from forebay.serving.runtime.machine import machine  # noqa: PLC0415
 
+    here = machine()
     name = settings.node_name or _name_here(settings.port)
     return NodeConfig(
         folder=settings.home / "node",
@@ -97,6 +100,14 @@ def node_config(settings: Settings, worker: int = 0) -> NodeConfig:
         batch_wait_s=settings.batch_wait_s,
         queue_rows=settings.queue_rows,
         connections=settings.connections,
+        budget=Budget(
+            threads=settings.threads or max(1, here.cores // settings.workers),
+            code=settings.allow_code,
+            call_s=settings.hang_s,
+            start_s=settings.code_start_s,
+            memory_bytes=settings.code_memory_bytes or here.memory_bytes // 2,
+        ),
+        machine=str(here),
         journal_sync=settings.journal_sync,
     )
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from forebay.core import DataType, Signature, Tensors, TensorSpec
-from forebay.core.errors import Broken, Full, Late, Malformed, NotReady
+from forebay.core.errors import Broken, Died, Full, Late, Malformed, NotReady
 from forebay.serving.engine import BatchLimits, Lane, Outcome, load
 from forebay.serving.engine.load import zeros
 from forebay.serving.runtime import Backend
@@ -277,6 +278,64 @@ def test_a_backend_that_breaks_fails_its_batch_and_nothing_else(twice: Path) -> 
         assert "secret" not in str(broken.error)
         assert isinstance(short.error, Broken)
         assert fine.error is None
+
+    run(work)
+
+
+def test_one_whose_row_breaks_the_model_spoils_nobody_elses_answer(twice: Path) -> None:
+    class Moody(Slow):
+        def run(self, inputs: Tensors, outputs: Sequence[str]) -> Tensors:
+            if 7 in inputs["x"]:
+                raise KeyError("seven")
+            return super().run(inputs, outputs)
+
+    async def work() -> None:
+        loaded = load(twice)
+        with ThreadPoolExecutor(1) as executor:
+            lane = Lane(Moody(loaded.backend, 0), loaded.signature, BatchLimits(), executor)
+            one, broken, two = await asyncio.gather(*(lane.ask({"x": ONE * i}) for i in (1, 7, 2)))
+            await lane.close(1.0)
+        assert type(broken.error) is Broken
+        assert (one.outputs["y"][0, 0], two.outputs["y"][0, 0]) == (2, 4)
+
+    run(work)
+
+
+def test_a_batch_whose_process_died_is_not_tried_again(twice: Path) -> None:
+    class Mortal(Slow):
+        def run(self, inputs: Tensors, outputs: Sequence[str]) -> Tensors:
+            self.batches.append(len(inputs["x"]))
+            raise Died(f"it is gone, and {outputs} with it")
+
+    async def work() -> None:
+        loaded = load(twice)
+        mortal = Mortal(loaded.backend, 0)
+        with ThreadPoolExecutor(1) as executor:
+            lane = Lane(mortal, loaded.signature, BatchLimits(), executor)
+            told = await asyncio.gather(*(lane.ask({"x": ONE}) for _ in range(3)))
+            await lane.close(1.0)
+        assert [type(outcome.error) for outcome in told] == [Died] * 3
+        assert sum(mortal.batches) == 3
+
+    run(work)
+
+
+def test_what_computes_apart_never_holds_up_the_loop(twice: Path) -> None:
+    class Apart(Slow):
+        @property
+        def apart(self) -> bool:
+            return True
+
+        def run(self, inputs: Tensors, outputs: Sequence[str]) -> Tensors:
+            assert threading.current_thread() is not threading.main_thread()
+            return super().run(inputs, outputs)
+
+    async def work() -> None:
+        loaded = load(twice)
+        with ThreadPoolExecutor(1) as executor:
+            lane = Lane(Apart(loaded.backend, 0), loaded.signature, BatchLimits(), executor, cost_s=0.0)
+            assert (await lane.ask({"x": ONE})).error is None
+            await lane.close(1.0)
 
     run(work)
 

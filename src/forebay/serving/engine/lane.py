@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from forebay.core import Signature, Tensors
-from forebay.core.errors import Broken, ForebayError, Full, Late, NotReady, Refused, message_for
+from forebay.core.errors import Broken, Died, ForebayError, Full, Late, NotReady, Refused, message_for
 from forebay.serving.engine.batcher import Batcher, BatchLimits, Seat
 from forebay.serving.engine.stats import LaneStats
 from forebay.serving.runtime import Backend
@@ -70,6 +70,7 @@ class Lane:
         self.signature = signature
         self.stats = LaneStats()
         self._backend = backend
+        self._apart = backend.apart
         self._executor = executor
         self._batches = signature.batches
         self._batcher: Batcher[_Load] = Batcher(self._fitting(limits), cost_s)
@@ -217,7 +218,7 @@ class Lane:
 
     def _start(self, seats: list[Seat[_Load]]) -> None:
         started_s = time.monotonic()
-        if self._batcher.cost_s(seats) < _INLINE_S:
+        if not self._apart and self._batcher.cost_s(seats) < _INLINE_S:
             self._finish(seats, started_s, self._compute(seats))
             return
         self._running = True
@@ -246,8 +247,8 @@ class Lane:
 
     def _finish(self, seats: list[Seat[_Load]], started_s: float, result: _Result) -> None:
         outputs, _, compute_ns = result
-        if isinstance(outputs, Refused) and len(seats) > 1:
-            self._alone.extend(seats)  # somebody's input spoilt the batch: find out whose
+        if len(seats) > 1 and _spoilt(outputs):
+            self._alone.extend(seats)  # by somebody's input: find out whose
         elif isinstance(outputs, ForebayError):
             self._fail(seats, outputs, compute_ns)
         else:
@@ -294,6 +295,11 @@ class Lane:
     @property
     def _busy(self) -> bool:
         return len(self._batcher) > 0 or len(self._alone) > 0
+
+
+def _spoilt(outputs: Tensors | ForebayError) -> bool:
+    """Whether a batch failed as one does that has a bad row in it; not when its process is gone."""
+    return isinstance(outputs, (Refused, Broken)) and not isinstance(outputs, (Died, NotReady))
 
 
 def _tell(load: _Load, outcome: Outcome) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,12 @@ from forebay.core.errors import Malformed
 from forebay.core.requests import decode_request
 from forebay.serving.engine.batcher import BatchLimits
 from forebay.serving.engine.lane import Lane
+from forebay.serving.engine.threads import best_threads
 from forebay.serving.runtime import Backend, Budget, open_backend
 
-_SMALL_BYTES = 4 << 20
 _WARM_RUNS = 3
+_TRIAL_ROWS = 16
+_ONE_THREAD = Budget()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +35,31 @@ class Loaded:
         return Lane(self.backend, self.signature, limits, executor, cost_s=self.cost_s)
 
 
-def load(folder: Path) -> Loaded:
+def load(folder: Path, budget: Budget = _ONE_THREAD) -> Loaded:
     """Load the artifact in *folder*, compare it with its signature and make a first prediction.
 
-    Blocking, for a thread. Raises `Malformed` with what does not fit.
+    It gets as many of the budget's threads as make its batches faster. Blocking, for a thread. Raises
+    `Malformed` with what does not fit, and what the backend raises.
     """
     info = ArtifactInfo.decode((folder / INFO_NAME).read_bytes())
-    threads = 1 if (folder / info.model).stat().st_size < _SMALL_BYTES else machine_threads()
-    backend = open_backend(folder, info, Budget(threads))
+    row = _first_row(folder, info)
+
+    def opened(threads: int) -> Backend:
+        return _opened(folder, info, replace(budget, threads=threads))
+
+    def batch_s(backend: Backend) -> float:
+        return _batch_s(backend, info.signature, row)
+
+    if info.backend == "python":  # its threads are settled when its process starts, which is slow to repeat
+        backend = opened(budget.threads)
+    else:
+        backend = best_threads(_size_bytes(folder), budget.threads, opened, batch_s)
     try:
-        compare(info.signature, backend.signature)
-        cost_s = _warm_up(backend, info.signature, _first_row(folder, info))
+        cost_s = _warm_up(backend, info.signature, row)
     except Exception:
         backend.close()
         raise
     return Loaded(backend, info.signature, cost_s)
-
-
-def machine_threads() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def compare(declared: Signature, real: Signature) -> None:
@@ -104,10 +110,36 @@ def _first_row(folder: Path, info: ArtifactInfo) -> Tensors:
     return {name: values[:1] for name, values in rows.items()} if signature.batches else rows
 
 
+def _opened(folder: Path, info: ArtifactInfo, budget: Budget) -> Backend:
+    backend = open_backend(folder, info, budget)
+    try:
+        compare(info.signature, backend.signature)
+    except Malformed:
+        backend.close()
+        raise
+    return backend
+
+
 def _warm_up(backend: Backend, signature: Signature, inputs: Tensors) -> float:
+    """The least that *inputs* took in a few runs, after a first one that does not count."""
     names = tuple(spec.name for spec in signature.outputs)
     backend.run(inputs, names)
     return min(_timed(backend, inputs, names) for _ in range(_WARM_RUNS))
+
+
+def _batch_s(backend: Backend, signature: Signature, row: Tensors) -> float:
+    """As `_warm_up`, for several rows, where the model really takes several."""
+    if not signature.batches:
+        return _warm_up(backend, signature, row)
+    batch = {name: np.repeat(array, _TRIAL_ROWS, axis=0) for name, array in row.items()}
+    try:
+        return _warm_up(backend, signature, batch)
+    except Malformed:
+        return _warm_up(backend, signature, row)
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _timed(backend: Backend, inputs: Tensors, names: tuple[str, ...]) -> float:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from forebay.serving.runtime import Budget
+
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
     """Everything a node reads from outside. Durations in seconds, sizes in bytes.
 
     `folder` is the node's own part of the home (snapshot, journal, artifacts). `hub_url` and `key`
-    say whose node it is. `worker` tells apart the processes that share one port.
+    say whose node it is. `worker` tells apart the processes that share one port. `budget` is what one
+    version may use; `machine` says what there is, for people.
     """
 
     folder: Path
@@ -36,6 +39,8 @@ class NodeConfig:
     batch_wait_s: float = 0.002
     queue_rows: int = 4096
     connections: int = 10_000
+    budget: Budget = Budget()  # noqa: RUF009 (it is frozen)
+    machine: str = ""
     journal_sync: bool = False
 
     @property

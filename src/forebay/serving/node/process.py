@@ -30,6 +30,21 @@ async def _serve(config: NodeConfig) -> None:
         loop.add_signal_handler(number, leave.set)
     port = await node.start()
     _log.info("listening on http://%s:%d, gRPC on port %d", config.host, port, node.grpc_port)
+    _log.info("%s", _means(config))
     await leave.wait()
     _log.info("leaving: answering what was asked")
     await node.stop()
+
+
+def _means(config: NodeConfig) -> str:
+    """What this node computes with, in a line.
+
+    >>> from pathlib import Path
+    >>> _means(NodeConfig(Path(), "", "", "a", machine="2 of 8 cores, 4.0 of 16.0 GB of memory"))
+    'computing with 2 of 8 cores, 4.0 of 16.0 GB of memory: up to 1 thread a batch, no code of models'
+    """
+    budget = config.budget
+    threads = "1 thread" if budget.threads == 1 else f"{budget.threads} threads"
+    code = f"models' code in processes of up to {budget.memory_bytes / 2**30:.1f} GB"
+    code = code if budget.code else "no code of models"
+    return f"computing with {config.machine}: up to {threads} a batch, {code}"

@@ -35,6 +35,7 @@ from forebay.serving.node.versions import Versions, Workers
 from forebay.serving.usage import FileJournal
 
 _REPORT_S = 2.0
+_PROCESSES = 512
 _LAST_SHIPPING_S = 5.0
 _log = logging.getLogger("forebay.node")
 
@@ -54,13 +55,16 @@ class Node:
         self.shipper = Shipper(self.journal, self.hub)
         self.outbox = Outbox(self.journal, self.shipper.wake)
         self._artifacts = Artifacts(folder / "artifacts", self.hub)
-        self._workers = Workers(ThreadPoolExecutor(os.cpu_count()), ThreadPoolExecutor(1))
+        self._workers = Workers(
+            ThreadPoolExecutor(os.cpu_count()), ThreadPoolExecutor(1), ThreadPoolExecutor(_PROCESSES)
+        )
         self._changed = asyncio.Event()
         self.versions = Versions(
             self.routing,
             self._artifacts,
             self._workers,
             BatchLimits(config.batch_rows, config.batch_wait_s, config.queue_rows),
+            config.budget,
             config.drain_s,
             self._changed.set,
         )
@@ -105,6 +109,7 @@ class Node:
         self.journal.close()
         self._workers.compute.shutdown()
         self._workers.loading.shutdown()
+        self._workers.waiting.shutdown()
 
     # What the HTTP server calls.
 

@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forebay.core import INFO_NAME, ArtifactInfo, Deployment, Limits, LoadState, Snapshot, Target
 from forebay.core.errors import ForebayError, Malformed, message_for
 from forebay.serving.engine import BatchLimits, load
 from forebay.serving.node.artifacts import Artifacts
 from forebay.serving.node.routing import Route, Routing, Served
+from forebay.serving.runtime import Budget
 
 _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 30.0
@@ -28,10 +29,11 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Where batches and loading run."""
+    """Where batches and loading run, and where a thread waits for a process that runs a batch."""
 
     compute: Executor
     loading: Executor
+    waiting: Executor
 
 
 class Versions:
@@ -43,6 +45,7 @@ class Versions:
         artifacts: Artifacts,
         workers: Workers,
         limits: BatchLimits,
+        budget: Budget,
         drain_s: float,
         changed: Callable[[], None],
     ) -> None:
@@ -50,6 +53,7 @@ class Versions:
         self._artifacts = artifacts
         self._workers = workers
         self._limits = limits
+        self._budget = budget
         self._drain_s = drain_s
         self._changed = changed
         self._wanted: dict[Name, Deployment] = {}
@@ -160,8 +164,12 @@ class Versions:
         self._say(name, target.version, "loading")
         loop = asyncio.get_running_loop()
         info = ArtifactInfo.decode((folder / INFO_NAME).read_bytes())
-        loaded = await loop.run_in_executor(self._workers.loading, load, folder)
-        lane = loaded.lane(self._limits_for(limits), self._workers.compute)
+        budget = replace(self._budget, label=f"{name[1]}:{target.version}")
+        loaded = await loop.run_in_executor(self._workers.loading, load, folder, budget)
+        apart = loaded.backend.apart
+        lane = loaded.lane(
+            self._limits_for(limits), self._workers.waiting if apart else self._workers.compute
+        )
         self._loaded[name, target.version] = Served.of(name[1], target.version, lane, info)
         self._say(name, target.version, "ready")
 

@@ -14,11 +14,14 @@ from forebay.serving.runtime.apart.worker import Gone, Worker
 from forebay.serving.runtime.backend import Backend, Budget
 
 _PATIENT_S = 20.0
+_SOON_S = 3.0
 _log = logging.getLogger("forebay.model")
 
 
 class Pauses:
     """How long to wait before a process is started again: not at all, then longer each time it dies young.
+
+    One that has answered a batch was old enough.
 
     >>> pauses = Pauses()
     >>> [pauses.after_life_of(1.0) for _ in range(9)]
@@ -145,7 +148,8 @@ class ProcessBackend(Backend):
             return self._worker
 
     def _worker_or_news(self) -> bool:
-        return self._worker is not None or self._closed or self._next_try_s > time.monotonic()
+        later = self._next_try_s - time.monotonic() > _SOON_S
+        return self._worker is not None or self._closed or later
 
     def _ended(self, worker: Worker) -> None:
         worker.kill("")
@@ -158,7 +162,7 @@ class ProcessBackend(Backend):
                 return
             self._worker = None
             self._trouble = f"its process is gone: {why}; it is being started again"
-            lived_s = time.monotonic() - self._born_s
+            lived_s = float("inf") if worker.answered else time.monotonic() - self._born_s
             self._reviver = threading.Thread(target=self._revive, args=(why, lived_s), daemon=True)
             self._reviver.start()
         _log.warning("%s: its process is gone: %s", self._budget.label, why)

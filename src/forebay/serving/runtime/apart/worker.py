@@ -61,7 +61,7 @@ class Gone(Exception):
 
 
 class Worker:
-    """One process with one loaded model. Calls come one at a time; `kill` and `alive` from any thread."""
+    """One process with one loaded model. Calls come one at a time; the rest may be asked from any thread."""
 
     def __init__(
         self, folder: Path, info: ArtifactInfo, budget: Budget, ended: Callable[[Worker], None]
@@ -71,6 +71,7 @@ class Worker:
         Raises `Malformed` for what cannot be loaded, `Gone` when it died instead of answering.
         """
         self._budget = budget
+        self.answered = False
         self._calls = 0
         self._why = ""
         self._killed = False
@@ -124,7 +125,9 @@ class Worker:
         try:
             if frame.kind is Kind.DONE:
                 found = unpack_tensors(frame)
-                return {name: found[name] for name in outputs}
+                answer = {name: found[name] for name in outputs}
+                self.answered = True
+                return answer
             self._raise(frame)
         except (Unreadable, KeyError) as error:
             self._refuse(error)
