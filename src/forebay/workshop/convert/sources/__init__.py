@@ -15,10 +15,12 @@ from forebay.workshop.convert.recognising import called
 from forebay.workshop.convert.sources.onnx_file import OnnxFile
 from forebay.workshop.convert.sources.pickled import Pickled
 from forebay.workshop.convert.sources.scikit_learn import ScikitLearn
+from forebay.workshop.convert.sources.tflite_file import TfliteFile
 
 SOURCES: tuple[Source, ...] = (
     ScikitLearn(),
     OnnxFile(),
+    TfliteFile(),
     Pickled(),
 )
 

@@ -14,17 +14,23 @@ from forebay.core.errors import Malformed
 from forebay.serving.runtime import Backend
 from forebay.workshop.convert.contract import Draft, Given
 from forebay.workshop.convert.made_rows import ROWS, given_rows, made_rows
-from forebay.workshop.convert.onnx_batch import fixed_batch, is_local, loosened, tidy
+from forebay.workshop.convert.onnx_batch import tidy
 from forebay.workshop.convert.onnx_labels import labels_in, metadata_of, name_outputs, unzip
-from forebay.workshop.convert.parity import TOLERANCE, compare
+from forebay.workshop.convert.parity import compare
 from forebay.workshop.convert.running import answer, opened
+from forebay.workshop.convert.sources.onnx_freeing import (
+    MODEL,
+    UNKNOWN,
+    Ask,
+    freed,
+    in_portions,
+    one_by_one,
+    some,
+)
 
-Ask = Callable[[Tensors], Tensors]
-_MODEL = "model.onnx"
-_UNKNOWN = ArtifactInfo(Signature((), ()))
 _COMPANY_TOLERANCE = 1e-3
 _LIMITS = (100, 2)
-_MANY, _THREE = 10_000, 3
+_MANY = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,9 @@ def graph_draft(original: Original, given: Given) -> Draft:
     classes = unzip(proto)
     task = name_outputs(proto, classes)
     fixed = _signature_of(proto)
-    ask = _asker(original, fixed, classes)
-    proto, freed = _freed(proto, fixed, ask)
-    files = {_MODEL: proto.SerializeToString(deterministic=True)}
-    with opened(files, _UNKNOWN) as backend:
+    proto, free = freed(proto, fixed)
+    files = {MODEL: proto.SerializeToString(deterministic=True)}
+    with opened(files, UNKNOWN) as backend:
         signature = backend.signature
         if given.sample is None:
             rows = _rows_that_run(backend, _known_sizes(signature, fixed))
@@ -57,11 +62,11 @@ def graph_draft(original: Original, given: Given) -> Draft:
             rows = _few(given.sample, signature)
         alone = _wants_to_be_alone(backend, rows)
     if alone:
-        signature, rows = _single(signature), _some(rows, 0, 1)
+        signature, rows = _single(signature), some(rows, 0, 1)
     signature = _named(signature, metadata_of(proto), classes, given)
     evidence = {
         "rows_from": "made up" if given.sample is None else "sample",
-        "freed": list(freed),
+        "freed": list(free),
         "row_by_row": alone,
         "metadata": metadata_of(original.proto),
         **original.evidence,
@@ -71,39 +76,11 @@ def graph_draft(original: Original, given: Given) -> Draft:
         files=files,
         info=ArtifactInfo(signature, task=task),
         rows=rows,
-        ask=ask if _fits(rows, fixed) else None,
+        ask=_asker(original, fixed, classes) if _fits(rows, fixed) else None,
         tensors=lambda tensors: tensors,
         tell_row=_tell_row,
         evidence=evidence,
     )
-
-
-def _signature_of(proto: Any) -> Signature:
-    with opened({_MODEL: proto.SerializeToString()}, _UNKNOWN) as backend:
-        return backend.signature
-
-
-def _asker(original: Original, fixed: Signature, classes: tuple[str, ...]) -> Ask:
-    """Ask the original, in portions of its own batch, for answers under the names of *fixed*."""
-    size = fixed.inputs[0].shape[0] if fixed.inputs and fixed.inputs[0].shape else -1
-    batched = size > 0 and all(spec.shape[:1] == (size,) for spec in (*fixed.inputs, *fixed.outputs))
-
-    def once(tensors: Tensors) -> Tensors:
-        answers = original.ask(tensors)
-        return {spec.name: _plain(value, classes) for spec, value in zip(fixed.outputs, answers, strict=True)}
-
-    def ask(tensors: Tensors) -> Tensors:
-        if not batched:
-            return once(tensors)
-        rows = len(next(iter(tensors.values())))
-        chosen = np.arange(-(-rows // size) * size) % rows
-        parts = [
-            once({name: values[chosen[start : start + size]] for name, values in tensors.items()})
-            for start in range(0, len(chosen), size)
-        ]
-        return {name: np.concatenate([part[name] for part in parts])[:rows] for name in parts[0]}
-
-    return ask
 
 
 def _plain(value: Any, classes: tuple[str, ...]) -> Array:
@@ -112,42 +89,6 @@ def _plain(value: Any, classes: tuple[str, ...]) -> Array:
         by_name = [{str(key): share for key, share in row.items()} for row in value]
         return np.array([[row[name] for name in classes] for row in by_name], dtype=np.float32)
     return np.asarray(value)
-
-
-def _freed(proto: Any, fixed: Signature, ask: Ask) -> tuple[Any, tuple[str, ...]]:
-    """The graph with a free batch (and image size), if that answers as the fixed one does; what is free."""
-    if not fixed_batch(proto):
-        return proto, ()
-    images = (True, False) if is_local(proto) else (False,)
-    for image in images:
-        free = loosened(proto, image=image)
-        if free is not None and _same(free, fixed, ask, image=image):
-            return free, ("batch", "height", "width") if image else ("batch",)
-    return proto, ()
-
-
-def _same(free: Any, fixed: Signature, ask: Ask, *, image: bool) -> bool:
-    """Whether *free* answers the rows as the original does: one by one, a few, and all together."""
-    rows = made_rows(Signature(_free_batch(fixed.inputs), _free_batch(fixed.outputs)))
-    count = len(next(iter(rows.values())))
-    try:
-        with opened({_MODEL: free.SerializeToString()}, _UNKNOWN) as backend:
-            together = answer(backend, rows)
-            single = _one_by_one(backend, rows, count)
-            few = answer(backend, _some(rows, 0, _THREE))
-            if image:
-                answer(backend, {name: np.tile(values, (1, 1, 2, 3)) for name, values in rows.items()})
-    except Malformed:
-        return False
-    expected = ask(rows)
-    pairs = ((expected, together), (expected, single), (_some(expected, 0, _THREE), few))
-    return all(_equal(want, have) for want, have in pairs)
-
-
-def _equal(want: Tensors, have: Tensors) -> bool:
-    if any(want[name].shape != values.shape for name, values in have.items()):
-        return False
-    return not compare(want, have, TOLERANCE).off
 
 
 def _rows_that_run(backend: Backend, signature: Signature) -> Tensors:
@@ -173,26 +114,13 @@ def _wants_to_be_alone(backend: Backend, rows: Tensors) -> bool:
     if not backend.signature.batches:
         return False
     count = min(len(next(iter(rows.values()))), ROWS)
-    single = _one_by_one(backend, rows, count)
-    return bool(compare(_some(together, 0, count), single, _COMPANY_TOLERANCE).off)
-
-
-def _one_by_one(backend: Backend, rows: Tensors, count: int) -> Tensors:
-    parts = [answer(backend, _some(rows, start, 1)) for start in range(count)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _some(rows: Tensors, start: int, count: int) -> Tensors:
-    return {name: values[start : start + count] for name, values in rows.items()}
+    single = one_by_one(backend, rows, count)
+    return bool(compare(some(together, 0, count), single, _COMPANY_TOLERANCE).off)
 
 
 def _few(sample: Any, signature: Signature) -> Tensors:
     rows = given_rows(sample, signature)
-    return _some(rows, 0, _MANY) if signature.batches else rows
-
-
-def _free_batch(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    return tuple(msgspec.structs.replace(spec, shape=(-1, *spec.shape[1:])) for spec in specs)
+    return some(rows, 0, _MANY) if signature.batches else rows
 
 
 def _known_sizes(free: Signature, fixed: Signature) -> Signature:
@@ -245,3 +173,18 @@ def _with_classes(
 def _tell_row(rows: Tensors, row: int) -> str:
     told = {name: np.asarray(values[row]).ravel().tolist() for name, values in rows.items() if values.ndim}
     return ", ".join(f"{name}={values[:6]}{' …' * (len(values) > 6)}" for name, values in told.items())
+
+
+def _signature_of(proto: Any) -> Signature:
+    with opened({MODEL: proto.SerializeToString()}, UNKNOWN) as backend:
+        return backend.signature
+
+
+def _asker(original: Original, fixed: Signature, classes: tuple[str, ...]) -> Ask:
+    """Ask the original, in portions of its own batch, for answers under the names of *fixed*."""
+
+    def once(tensors: Tensors) -> Tensors:
+        answers = original.ask(tensors)
+        return {spec.name: _plain(value, classes) for spec, value in zip(fixed.outputs, answers, strict=True)}
+
+    return in_portions(once, fixed)
