@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from forebay.workshop.convert.graph import rename
@@ -69,7 +70,7 @@ def name_outputs(proto: Any, classes: tuple[str, ...]) -> str:
     return "classification"
 
 
-def labels_in(metadata: dict[str, str], width: int) -> tuple[str, ...]:
+def labels_in(metadata: Mapping[str, str], width: int) -> tuple[str, ...]:
     """The *width* class names that somebody wrote into the metadata; none if there are no such."""
     for key in _KEYS:
         names = _listed(metadata.get(key, ""))

@@ -22,6 +22,11 @@ def opened(files: Mapping[str, bytes | Path], info: ArtifactInfo) -> Iterator[Ba
             yield backend
 
 
+def contents(content: bytes | Path) -> bytes:
+    """The bytes of a file that is to be in an artifact."""
+    return content if isinstance(content, bytes) else content.read_bytes()
+
+
 def answer(backend: Backend, inputs: Tensors) -> Tensors:
     """All outputs for *inputs*; raises `Malformed` when the model cannot."""
     return backend.run(inputs, [spec.name for spec in backend.signature.outputs])

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from forebay.core import INFO_NAME, Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
+from forebay.core import CODE_FOLDER, INFO_NAME, Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
 from forebay.core.errors import ForebayError, Malformed
 from forebay.core.requests import decode_request
 from forebay.serving.runtime import Backend, Budget, open_backend
 from forebay.workshop.convert.looks import strange_text
-from forebay.workshop.convert.onnx_checks import checked_onnx, external_files
+from forebay.workshop.convert.model_files import checked_model
 from forebay.workshop.convert.parity import TOLERANCE, compare
 from forebay.workshop.convert.running import answer, runtime_name
 
@@ -31,18 +31,19 @@ def verify(folder: Path) -> tuple[ArtifactInfo, dict[str, Any]]:
     Raises `Malformed` with a sentence for the first thing that is wrong: no or
     an unreadable `forebay.json`, files that are code or belong to nothing, a damaged graph, weights
     outside the artifact, inputs and outputs that are not those of the signature, or a model that
-    answers a row differently when it comes in company.
+    answers a row differently when it comes in company. The owner's code is looked at and not run.
     """
     info = _info(folder)
-    weights = _checked_graph(folder, info.model)
-    _check_files(folder, {INFO_NAME, info.model, *weights})
+    _check_files(folder, {INFO_NAME, *checked_model(folder, info)}, code=info.code)
+    if info.code:
+        return info, {"kind": "verification", "runtime": "python", "rows": "none: the hub runs no code"}
     backend = open_backend(folder, info, Budget())
     _check_signature(info.signature, backend.signature)
     inputs, origin = _rows(folder, info)
     latency_ms = _check_answers(info.signature, backend, inputs)
     return info, {
         "kind": "verification",
-        "runtime": runtime_name(),
+        "runtime": runtime_name(info.backend),
         "rows": origin,
         "latency_p50_ms": latency_ms,
         "batches": info.signature.batches,
@@ -56,10 +57,10 @@ def _info(folder: Path) -> ArtifactInfo:
         raise Malformed(f"the artifact has no {INFO_NAME}; make it with forebay.convert(…).save(…)") from None
 
 
-def _check_files(folder: Path, known: set[str]) -> None:
+def _check_files(folder: Path, known: set[str], *, code: bool) -> None:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_dir() or name in known:
+        if path.is_dir() or name in known or (code and name.startswith(f"{CODE_FOLDER}/")):
             continue
         if path.suffix.lower() in _CODE:
             raise Malformed(
@@ -70,14 +71,6 @@ def _check_files(folder: Path, known: set[str]) -> None:
             raise Malformed(f"{name!r} belongs to nothing in {INFO_NAME}; leave it out")
         if what := strange_text(path):
             raise Malformed(f"{name!r} is not what its name says: it is {what}; leave it out")
-
-
-def _checked_graph(folder: Path, name: str) -> set[str]:
-    """The names of the files with external weights; raises `Malformed` when the graph is not sound."""
-    path = folder / name
-    if not path.is_file():
-        raise Malformed(f"{INFO_NAME} names the model {name!r}, which is not among the files")
-    return external_files(checked_onnx(path))
 
 
 def _check_signature(declared: Signature, real: Signature) -> None:

@@ -13,6 +13,7 @@ from forebay.core.errors import Malformed, Unsupported
 from forebay.workshop.convert.contract import Source
 from forebay.workshop.convert.recognising import called
 from forebay.workshop.convert.sources.onnx_file import OnnxFile
+from forebay.workshop.convert.sources.openvino_ir import OpenVinoIr
 from forebay.workshop.convert.sources.pickled import Pickled
 from forebay.workshop.convert.sources.scikit_learn import ScikitLearn
 from forebay.workshop.convert.sources.tflite_file import TfliteFile
@@ -21,6 +22,7 @@ SOURCES: tuple[Source, ...] = (
     ScikitLearn(),
     OnnxFile(),
     TfliteFile(),
+    OpenVinoIr(),
     Pickled(),
 )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,31 +13,31 @@ from forebay.core import ArtifactInfo, Signature, Tensors, TensorSpec
 from forebay.core.errors import Malformed
 from forebay.serving.runtime import Backend
 from forebay.workshop.convert.made_rows import made_rows
-from forebay.workshop.convert.onnx_batch import fixed_batch, is_local, loosened
 from forebay.workshop.convert.parity import TOLERANCE, compare
 from forebay.workshop.convert.running import answer, opened
 
 Ask = Callable[[Tensors], Tensors]
-MODEL = "model.onnx"
-UNKNOWN = ArtifactInfo(Signature((), ()))
+Files = Mapping[str, bytes | Path]
 _THREE = 3
 
 
-def freed(proto: Any, fixed: Signature) -> tuple[Any, tuple[str, ...]]:
-    """The graph with a free batch (and image size), if that answers as the fixed one does; what is free."""
-    if not fixed_batch(proto):
-        return proto, ()
+class Candidate(NamedTuple):
+    """A model with sizes let go, and which they are."""
+
+    files: Files
+    free: tuple[str, ...]
+
+
+def freed(files: Files, info: ArtifactInfo, fixed: Signature, candidates: Iterable[Candidate]) -> Candidate:
+    """The first of *candidates* that answers as the fixed model does; that one itself, if none does."""
     rows = made_rows(Signature(_free_batch(fixed.inputs), _free_batch(fixed.outputs)))
+    unchanged = Candidate(files, ())
     try:
-        with opened({MODEL: proto.SerializeToString()}, UNKNOWN) as backend:
+        with opened(files, info) as backend:
             expected = in_portions(lambda tensors: answer(backend, tensors), fixed)(rows)
     except Malformed:
-        return proto, ()
-    for image in (True, False) if is_local(proto) else (False,):
-        free = loosened(proto, image=image)
-        if free is not None and _same(free, rows, expected, image=image):
-            return free, ("batch", "height", "width") if image else ("batch",)
-    return proto, ()
+        return unchanged
+    return next((found for found in candidates if _same(found, info, rows, expected)), unchanged)
 
 
 def in_portions(once: Ask, fixed: Signature) -> Ask:
@@ -68,14 +69,14 @@ def some(rows: Tensors, start: int, count: int) -> Tensors:
     return {name: values[start : start + count] for name, values in rows.items()}
 
 
-def _same(free: Any, rows: Tensors, expected: Tensors, *, image: bool) -> bool:
+def _same(candidate: Candidate, info: ArtifactInfo, rows: Tensors, expected: Tensors) -> bool:
     count = len(next(iter(rows.values())))
     try:
-        with opened({MODEL: free.SerializeToString()}, UNKNOWN) as backend:
+        with opened(candidate.files, info) as backend:
             together = answer(backend, rows)
             single = one_by_one(backend, rows, count)
             few = answer(backend, some(rows, 0, _THREE))
-            if image:
+            if "height" in candidate.free:
                 answer(backend, {name: np.tile(values, (1, 1, 2, 3)) for name, values in rows.items()})
     except Malformed:
         return False
