@@ -61,7 +61,7 @@ def made(folder: Path, function: Any, shape: tuple[int, ...]) -> Path:
     import tensorflow as tf  # noqa: PLC0415 (heavy)
 
     class Module(tf.Module):  # type: ignore[misc]  # TensorFlow is not read by mypy
-        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])  # type: ignore[untyped-decorator]  # see above
         def serve(self, x: Any) -> Any:
             return {"y": function(tf, x)}
 
