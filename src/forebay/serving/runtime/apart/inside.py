@@ -28,6 +28,7 @@ from forebay.serving.runtime.apart.frames import (
     unpack_head,
     unpack_tensors,
 )
+from forebay.serving.runtime.apart.torch_export import load_pt2
 
 _PR_SET_PDEATHSIG = 1
 _KILL_ME_FIRST = b"500"
@@ -79,7 +80,9 @@ def _loaded(line: socket.socket, frame: Frame) -> Model | None:
 def _load(start: Start) -> tuple[Model, Signature]:
     if start.info.code:
         return load_code(Path(start.folder), start.info)
-    raise Malformed(f"{start.info.model} has no entry")
+    if start.info.model.endswith(".pt2"):
+        return load_pt2(Path(start.folder), start.info, start.threads)
+    raise Malformed(f"{start.info.model} is no .pt2, and its artifact names no entry to call instead")
 
 
 def _answer(line: socket.socket, model: Model, frame: Frame) -> None:
