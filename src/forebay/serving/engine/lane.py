@@ -55,7 +55,8 @@ class Lane:
     """One version, loaded. Use it from one event loop only.
 
     `cost_s` is the measured time of a batch of one row, the first guess from which batches, and the
-    choice between loop and thread, follow what is measured later.
+    choice between loop and thread, follow what is measured later. `calls` counts beginnings and ends of
+    the model's computing; `apart` is the backend's.
     """
 
     def __init__(
@@ -69,8 +70,9 @@ class Lane:
     ) -> None:
         self.signature = signature
         self.stats = LaneStats()
+        self.apart = backend.apart
+        self.calls = 0
         self._backend = backend
-        self._apart = backend.apart
         self._executor = executor
         self._batches = signature.batches
         self._batcher: Batcher[_Load] = Batcher(self._fitting(limits), cost_s)
@@ -89,6 +91,16 @@ class Lane:
     def waiting(self) -> int:
         """How many requests are queued."""
         return len(self._batcher)
+
+    @property
+    def computing(self) -> bool:
+        """Whether the model computes right now; one and the same batch as long as `calls` stays the same."""
+        return self.calls % 2 == 1
+
+    @property
+    def trouble(self) -> str:
+        """Why the model cannot answer just now; empty while it can."""
+        return self._backend.trouble
 
     @property
     def limits(self) -> BatchLimits:
@@ -218,7 +230,7 @@ class Lane:
 
     def _start(self, seats: list[Seat[_Load]]) -> None:
         started_s = time.monotonic()
-        if not self._apart and self._batcher.cost_s(seats) < _INLINE_S:
+        if not self.apart and self._batcher.cost_s(seats) < _INLINE_S:
             self._finish(seats, started_s, self._compute(seats))
             return
         self._running = True
@@ -232,12 +244,16 @@ class Lane:
         self._finish(seats, started_s, result)
 
     def _compute(self, seats: list[Seat[_Load]]) -> _Result:
-        """Run one batch; on the loop or on a thread, so it touches nothing of the lane's state."""
+        """Run one batch; on the loop or on a thread, so it touches nothing of the lane's but the calls."""
         began_ns = joined_ns = time.perf_counter_ns()
         try:
             inputs = _joined(seats)
             joined_ns = time.perf_counter_ns()
-            outputs: Tensors | ForebayError = self._backend.run(inputs, self._outputs)
+            self.calls += 1
+            try:
+                outputs: Tensors | ForebayError = self._backend.run(inputs, self._outputs)
+            finally:
+                self.calls += 1
         except ForebayError as error:
             outputs = error
         except Exception as error:  # noqa: BLE001 (anybody may write a backend; its failure is this batch's alone)

@@ -122,8 +122,8 @@ def _written(served: Served, call: Call, protocol: str, outcome: Outcome) -> tup
     return body, b"inference-header-content-length: %d\r\n" % json_size
 
 
-def _live(_node: Node, exchange: Exchange) -> None:
-    exchange.reply(200, oip_pages.live(True))
+def _live(node: Node, exchange: Exchange) -> None:
+    exchange.reply(200 if node.live else 503, oip_pages.live(node.live))
 
 
 def _ready(node: Node, exchange: Exchange) -> None:

@@ -159,8 +159,8 @@ class _StreamReply(NamedTuple):
 # --- pages ---
 
 
-def _server_live(_node: Node, rpc: Rpc, _message: bytes) -> None:
-    rpc.reply(oip_grpc_pages.page("ServerLive", {"live": True}))
+def _server_live(node: Node, rpc: Rpc, _message: bytes) -> None:
+    rpc.reply(oip_grpc_pages.page("ServerLive", {"live": node.live}))
 
 
 def _server_ready(node: Node, rpc: Rpc, _message: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import faulthandler
 import logging
 import os
 import time
@@ -14,7 +15,7 @@ from math import ceil
 
 from forebay.core import ForebayError, NodeReport, Snapshot
 from forebay.core.errors import Broken, Conflict, Unauthenticated, message_for
-from forebay.serving.engine import BatchLimits
+from forebay.serving.engine import BatchLimits, Lane
 from forebay.serving.node.admission import Admission
 from forebay.serving.node.answers import DOORS, error_body
 from forebay.serving.node.artifacts import Artifacts
@@ -32,6 +33,7 @@ from forebay.serving.node.outbox import Outbox
 from forebay.serving.node.routing import Routing
 from forebay.serving.node.shipping import Shipper
 from forebay.serving.node.versions import Versions, Workers
+from forebay.serving.node.watchdog import EXIT_CODE, Watchdog
 from forebay.serving.usage import FileJournal
 
 _REPORT_S = 2.0
@@ -73,13 +75,24 @@ class Node:
         self.grpc = GrpcServer(self, GRPC_DOORS, UNSERVED, _http2_limits(config))
         self.grpc_port = 0
         self.metrics = NodeMetrics(self)
+        self.hung = ""
+        self._watchdog = Watchdog(self._lanes, config.budget.call_s, self._hangs)
         self._doors = Doors(DOORS)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def ready(self) -> bool:
         """Whether this node has a snapshot and every deployment answers; no more once it is leaving."""
-        return self.feed.current.number > 0 and self.versions.ready and not self.http.draining
+        return self.feed.current.number > 0 and self.versions.ready and not self._leaving
+
+    @property
+    def live(self) -> bool:
+        """Whether what computes in this process comes to an end."""
+        return not self.hung
+
+    @property
+    def _leaving(self) -> bool:
+        return self.http.draining or bool(self.hung)
 
     async def start(self) -> int:
         """Begin to serve; returns the port of HTTP. Raises `Conflict` when a port is taken."""
@@ -90,7 +103,8 @@ class Node:
         with _taken(config.grpc_port, "--grpc-port or FOREBAY_GRPC_PORT"):
             self.grpc_port = await self.grpc.http2.start(config.host, config.grpc_port, share_port=shared)
         self._tasks = [
-            asyncio.create_task(work) for work in (self.feed.follow(), self.shipper.run(), self._report())
+            asyncio.create_task(work)
+            for work in (self.feed.follow(), self.shipper.run(), self._report(), self._watchdog.run())
         ]
         for task in self._tasks:
             task.add_done_callback(_never_ends)
@@ -159,6 +173,24 @@ class Node:
             await asyncio.wait([with_news], timeout=_REPORT_S)
             with_news.cancel()
 
+    def _lanes(self) -> Iterator[tuple[str, Lane]]:
+        for project, served in self.versions.served():
+            if isinstance(served.lane, Lane):
+                yield f"{served.model}:{served.version} of {project}", served.lane
+
+    def _hangs(self, what: str) -> None:
+        self.hung = what
+        _log.critical("%s; leaving as soon as the others are answered, to be started anew", what)
+        faulthandler.dump_traceback(all_threads=True)
+        self._tasks.append(asyncio.create_task(self._leave()))
+
+    async def _leave(self) -> None:
+        """Answer those who can be answered; then end, with what hangs."""
+        wait_s = self.config.drain_s
+        await asyncio.gather(self.http.stop(wait_s), self.grpc.http2.stop(wait_s))
+        self.journal.close()
+        os._exit(EXIT_CODE)
+
     def _state(self) -> NodeReport:
         return NodeReport(
             name=self.config.name,
@@ -218,4 +250,4 @@ def _headers_for(error: ForebayError) -> bytes:
 def _never_ends(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.critical("a part of the node has died; leaving, so that it is started anew", exc_info=error)
-        os._exit(70)
+        os._exit(EXIT_CODE)
