@@ -210,6 +210,7 @@ class Hub:
         batch_rows: int | None = None,
         batch_wait_s: float | None = None,
         queue_rows: int | None = None,
+        cache_bytes: int | None = None,
         pin: bool = False,
         revision: int | None = None,
         wait: bool = True,
@@ -220,11 +221,17 @@ class Hub:
 
         Waits until every node has answered a prediction with it, unless `wait=False`.
         `hub.deploy("digits", weights={1: 9, 2: 1})` sends a tenth of the requests to version 2. With
-        *pin*, it stays in the memory of every node, whatever else wants the room. With the *revision* of a
-        deployment that you have seen, it is refused (`Conflict`) if somebody was faster.
+        *pin*, it stays in the memory of every node, whatever else wants the room. With
+        *cache_bytes*, answers are kept in that much memory for those who ask the very same again. With the
+        *revision* of a deployment that you have seen, it is refused (`Conflict`) if somebody was faster.
         """
         ref = ref_of(name, version)
-        limits = {"batch_rows": batch_rows, "wait_s": batch_wait_s, "queue_rows": queue_rows}
+        limits = {
+            "batch_rows": batch_rows,
+            "wait_s": batch_wait_s,
+            "queue_rows": queue_rows,
+            "cache_bytes": cache_bytes,
+        }
         asked = self._rollouts.put(ref.model, body_for(ref, weights, limits, pin=pin), revision)
         if not wait:
             return asked

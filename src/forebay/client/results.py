@@ -208,6 +208,8 @@ class UsageRow(Shown, frozen=True):
     request_bytes: int = 0
     response_bytes: int = 0
     compute_s: float = 0.0
+    cached: int = 0
+    cached_rows: int = 0
     cost: Decimal = Decimal(0)
 
 
@@ -235,3 +237,4 @@ class Plan(Shown, frozen=True):
     per_row: Decimal = Decimal(0)
     per_compute_s: Decimal = Decimal(0)
     decimals: int = 2
+    cached_share: Decimal = Decimal(1)

@@ -22,11 +22,12 @@ class KeyGrant(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a lane may work; None leaves the node's own setting."""
+    """How a lane may work; None leaves the node's own setting, and keeps no answers."""
 
     batch_rows: int | None = None
     wait_s: float | None = None
     queue_rows: int | None = None
+    cache_bytes: int | None = None
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -12,9 +13,14 @@ from forebay.control.billing import DEFAULT_PLAN, Plan, Use, amount, cost
 from forebay.control.billing.rating import plain, together
 
 counts = st.integers(0, 10**15)
-uses = st.builds(Use, counts, counts, counts, counts, counts)
+shares = st.decimals(0, 1, allow_nan=False, places=4)
+uses = st.builds(Use, counts, counts, counts, counts, counts).flatmap(
+    lambda use: st.builds(
+        replace, st.just(use), cached=st.integers(0, use.requests), cached_rows=st.integers(0, use.rows)
+    )
+)
 prices = st.decimals(0, 10**6, allow_nan=False, allow_infinity=False, places=8)
-plans = st.builds(Plan, st.just("any"), st.just("EUR"), prices, prices, prices, st.integers(0, 4))
+plans = st.builds(Plan, st.just("any"), st.just("EUR"), prices, prices, prices, st.integers(0, 4), shares)
 
 
 @given(plan=plans, parts=st.lists(uses, max_size=20))
@@ -52,3 +58,11 @@ def test_the_default_plan_costs_what_it_says() -> None:
     million = Use(requests=10**6, rows=10**6, compute_ns=10**6 * 10**6)
     assert cost(DEFAULT_PLAN, million) == Decimal("110.2")
     assert str(amount(DEFAULT_PLAN, cost(DEFAULT_PLAN, million))) == "110.20"
+
+
+def test_what_was_answered_without_computing_costs_the_plans_share_of_the_price() -> None:
+    tenth = replace(DEFAULT_PLAN, cached_share=Decimal("0.1"))
+    ten = Use(requests=10, rows=20)
+    assert cost(tenth, replace(ten, cached=10, cached_rows=20)) == cost(tenth, ten) / 10
+    assert cost(DEFAULT_PLAN, replace(ten, cached=10, cached_rows=20)) == cost(DEFAULT_PLAN, ten)
+    assert cost(tenth, replace(ten, cached=5, cached_rows=10)) == cost(tenth, ten) * Decimal("0.55")

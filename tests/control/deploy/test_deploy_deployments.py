@@ -61,6 +61,7 @@ def test_deploying_again_replaces_targets_and_limits(deployments: Deployments) -
         ([], Limits(batch_rows=0), "limits.batch_rows is 0"),
         ([], Limits(wait_s=float("nan")), "limits.wait_s is nan"),
         ([], Limits(wait_s=-1), "from 0 to 60 seconds"),
+        ([], Limits(cache_bytes=-1), "limits.cache_bytes is -1"),
         ([], Limits(batch_rows=9, queue_rows=8), "a batch of 9 would never be full"),
     ],
 )

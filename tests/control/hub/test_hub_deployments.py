@@ -64,7 +64,7 @@ def test_a_model_is_deployed_by_its_name_alone(developer: httpx.Client) -> None:
     assert made.status_code == 200
     shown = made.json()
     assert shown["targets"] == [{"version": 2, "alias": None, "weight": 1}]
-    assert shown["limits"] == {"batch_rows": None, "wait_s": None, "queue_rows": None}
+    assert shown["limits"] == {"batch_rows": None, "wait_s": None, "queue_rows": None, "cache_bytes": None}
     assert (shown["ready"], shown["nodes"]) == (False, [])
     assert made.headers["etag"] == f'"{shown["revision"]}"'
     assert developer.get(DIGITS).json() == shown
@@ -74,13 +74,13 @@ def test_a_model_is_deployed_by_its_name_alone(developer: httpx.Client) -> None:
 def test_traffic_is_split_and_limits_are_set(developer: httpx.Client, node: httpx.Client) -> None:
     body = {
         "targets": [{"version": 1, "weight": 9}, {"version": 2}],
-        "limits": {"batch_rows": 8, "wait_s": 0.01},
+        "limits": {"batch_rows": 8, "wait_s": 0.01, "cache_bytes": 1 << 20},
     }
     assert developer.put(DIGITS, json=body).status_code == 200
     snapshot = newest(node)
     [deployment] = snapshot.deployments
     assert [(target.version, target.weight) for target in deployment.targets] == [(1, 9), (2, 1)]
-    assert deployment.limits == Limits(batch_rows=8, wait_s=0.01)
+    assert deployment.limits == Limits(batch_rows=8, wait_s=0.01, cache_bytes=1 << 20)
 
 
 def test_what_cannot_be_is_refused_with_its_place(developer: httpx.Client) -> None:
@@ -94,6 +94,7 @@ def test_what_cannot_be_is_refused_with_its_place(developer: httpx.Client) -> No
         ('{"targets": [{"alias": "champion"}]}', 404, "has no alias 'champion'"),
         ('{"limits": {"batch_row": 3}}', 400, "limits.batch_row: Extra inputs are not permitted"),
         ('{"limits": {"batch_rows": 9, "queue_rows": 3}}', 400, "would never be full"),
+        ('{"limits": {"cache_bytes": -1}}', 400, "limits.cache_bytes: Input should be"),
         ('{"limits": {"wait_s": 1e999}}', 400, "limits.wait_s: Input should be"),
         ('{"limits": {"wait_s": NaN}}', 400, "limits.wait_s: Input should be"),
         ('"digits"', 400, "body: Input should be"),

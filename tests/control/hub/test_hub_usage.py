@@ -167,5 +167,6 @@ def test_the_prices_are_no_secret(hub: RunningHub) -> None:
             "per_row": "0.00001",
             "per_compute_s": "0.0002",
             "decimals": 2,
+            "cached_share": "1",
         }
     ]

@@ -47,6 +47,7 @@ class Weights(click.ParamType[dict[int, int]]):
     "--batch-wait", type=click.FloatRange(0), help="Seconds a request may wait for company, where that pays."
 )
 @click.option("--queue-rows", type=click.IntRange(1), help="Most rows that may wait.")
+@click.option("--cache-bytes", type=click.IntRange(0), help="Memory for answers to repeated questions.")
 @click.option("--pin", is_flag=True, help="Keep it in every node's memory, whatever else wants the room.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it answers everywhere (the default).")
 @click.option("--timeout", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds to wait.")
@@ -58,6 +59,7 @@ def deploy(
     batch_rows: int | None,
     batch_wait: float | None,
     queue_rows: int | None,
+    cache_bytes: int | None,
     pin: bool,
     wait: bool,
     timeout: float,
@@ -73,6 +75,7 @@ def deploy(
         batch_rows=batch_rows,
         batch_wait_s=batch_wait,
         queue_rows=queue_rows,
+        cache_bytes=cache_bytes,
         pin=pin,
         wait=wait,
         timeout_s=timeout,

@@ -131,7 +131,16 @@ def usage(talk: Talk, by: str, since: datetime | None, until: datetime | None) -
 
 
 def _show_usage(found: Usage, by: str) -> None:
-    names = (by.capitalize(), "Requests", "Rows", "In", "Out", "Compute s", f"Cost {found.currency}")
+    names = (
+        by.capitalize(),
+        "Requests",
+        "Cached",
+        "Rows",
+        "In",
+        "Out",
+        "Compute s",
+        f"Cost {found.currency}",
+    )
     rows = [_usage_row(row) for row in found.items]
     if len(rows) > 1:
         rows.append(_usage_row(found.total, "total"))
@@ -140,7 +149,15 @@ def _show_usage(found: Usage, by: str) -> None:
 
 def _usage_row(row: UsageRow, group: str | None = None) -> list[object]:
     sizes = (bytes_text(row.request_bytes), bytes_text(row.response_bytes))
-    return [group or row.group, row.requests, row.rows, *sizes, f"{row.compute_s:.4g}", f"{row.cost:.6f}"]
+    return [
+        group or row.group,
+        row.requests,
+        row.cached,
+        row.rows,
+        *sizes,
+        f"{row.compute_s:.4g}",
+        f"{row.cost:.6f}",
+    ]
 
 
 @click.command()
@@ -149,8 +166,15 @@ def plans(talk: Talk) -> None:
     """List the price lists."""
     found = talk.hub.plans()
     rows = [
-        [plan.name, plan.currency, f"{plan.per_request:f}", f"{plan.per_row:f}", f"{plan.per_compute_s:f}"]
+        [
+            plan.name,
+            plan.currency,
+            f"{plan.per_request:f}",
+            f"{plan.per_row:f}",
+            f"{plan.per_compute_s:f}",
+            f"{plan.cached_share:f}",
+        ]
         for plan in found
     ]
-    names = ("Plan", "Currency", "A request", "A row", "A second of compute")
+    names = ("Plan", "Currency", "A request", "A row", "A second of compute", "Cached")
     talk.answer(found, lambda: paper.table(names, rows, empty="There is no plan."))

@@ -149,7 +149,8 @@ def _plan(session: Session) -> Plan:
 
 
 def _as_plan(row: PlanRow) -> Plan:
-    return Plan(row.name, row.currency, row.per_request, row.per_row, row.per_compute_s, row.decimals)
+    prices = (row.per_request, row.per_row, row.per_compute_s)
+    return Plan(row.name, row.currency, *prices, row.decimals, row.cached_share)
 
 
 def _gaps(session: Session, journal: str) -> list[Run]:

@@ -15,6 +15,9 @@ _ROUNDING = Context(prec=100, rounding=ROUND_HALF_UP)
 class Plan:
     """Prices in `currency`: for each request, each row, and each second of computing.
 
+    Requests (and their rows) that a node answered without computing, because it had kept the answer, cost
+    `cached_share` of that.
+
     An amount to pay is rounded to `decimals` places, half up, once: when all of it has been added up.
     """
 
@@ -24,6 +27,7 @@ class Plan:
     per_row: Decimal
     per_compute_s: Decimal
     decimals: int = 2
+    cached_share: Decimal = Decimal(1)
 
 
 DEFAULT_PLAN = Plan(
@@ -38,13 +42,15 @@ DEFAULT_PLAN = Plan(
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Usage, added up."""
+    """Usage, added up; `cached` counts the requests, with `cached_rows`, that took no computing."""
 
     requests: int = 0
     rows: int = 0
     request_bytes: int = 0
     response_bytes: int = 0
     compute_ns: int = 0
+    cached: int = 0
+    cached_rows: int = 0
 
     def __add__(self, other: Use) -> Use:
         return Use(
@@ -53,6 +59,8 @@ class Use:
             self.request_bytes + other.request_bytes,
             self.response_bytes + other.response_bytes,
             self.compute_ns + other.compute_ns,
+            self.cached + other.cached,
+            self.cached_rows + other.cached_rows,
         )
 
     @property
@@ -74,7 +82,9 @@ def cost(plan: Plan, use: Use) -> Decimal:
     Decimal('0.00075')
     """
     with localcontext(_EXACT):
-        price = plan.per_request * use.requests + plan.per_row * use.rows + plan.per_compute_s * use.compute_s
+        saved = 1 - plan.cached_share
+        requests, rows = use.requests - saved * use.cached, use.rows - saved * use.cached_rows
+        price = plan.per_request * requests + plan.per_row * rows + plan.per_compute_s * use.compute_s
         return plain(price)
 
 

@@ -36,6 +36,7 @@ class PlanRow(Base):
     per_row: Mapped[Decimal] = mapped_column(Exact)
     per_compute_s: Mapped[Decimal] = mapped_column(Exact)
     decimals: Mapped[int]
+    cached_share: Mapped[Decimal] = mapped_column(Exact)
 
 
 class LedgerRow(Base):
@@ -123,3 +124,5 @@ class TotalRow(Base):
     request_bytes: Mapped[int] = mapped_column(BigInteger)
     response_bytes: Mapped[int] = mapped_column(BigInteger)
     compute_ns: Mapped[int] = mapped_column(BigInteger)
+    cached: Mapped[int] = mapped_column(BigInteger)
+    cached_rows: Mapped[int] = mapped_column(BigInteger)

@@ -20,6 +20,7 @@ from forebay.core.errors import Conflict, Malformed, NotFound
 
 _MOST_TARGETS = 16
 _HEAVIEST = 1_000_000
+_LARGEST_CACHE = 1 << 40
 
 
 class Deployments:
@@ -144,6 +145,8 @@ def _checked_limits(limits: Limits) -> Limits:
         rows = getattr(limits, name)
         if rows is not None and not 1 <= rows <= _HEAVIEST:
             raise Malformed(f"limits.{name} is {rows}; it must be from 1 to {_HEAVIEST:,}")
+    if limits.cache_bytes is not None and not 0 <= limits.cache_bytes <= _LARGEST_CACHE:
+        raise Malformed(f"limits.cache_bytes is {limits.cache_bytes}; it must be from 0 to {_LARGEST_CACHE}")
     if limits.wait_s is not None and not 0 <= limits.wait_s <= 60:
         raise Malformed(f"limits.wait_s is {limits.wait_s}; it must be from 0 to 60 seconds")
     if limits.batch_rows and limits.queue_rows and limits.queue_rows < limits.batch_rows:

@@ -5,7 +5,8 @@ full queue refuses before any work; one caller's departure, error or slowness ha
 """
 
 from forebay.serving.engine.batcher import Batcher, BatchLimits, Seat
-from forebay.serving.engine.lane import Lane, Outcome
+from forebay.serving.engine.cache import Outcome
+from forebay.serving.engine.lane import Lane
 from forebay.serving.engine.load import Loaded, load
 
 __all__ = ["BatchLimits", "Batcher", "Lane", "Loaded", "Outcome", "Seat", "load"]

@@ -23,21 +23,12 @@ import numpy as np
 from forebay.core import Signature, Tensors
 from forebay.core.errors import Broken, Died, ForebayError, Full, Late, NotReady, Refused, message_for
 from forebay.serving.engine.batcher import Batcher, BatchLimits, Seat
+from forebay.serving.engine.cache import Cache, Outcome
 from forebay.serving.engine.stats import LaneStats
 from forebay.serving.runtime import Backend
 
 _INLINE_S = 0.0005
 _log = logging.getLogger("forebay.node")
-
-
-class Outcome(msgspec.Struct, gc=False, eq=False):
-    """What became of a request: its outputs or an error, and where the time went."""
-
-    outputs: Tensors
-    error: ForebayError | None
-    rows: int
-    queue_ns: int
-    compute_ns: int
 
 
 class _Load(msgspec.Struct, gc=False, eq=False):
@@ -72,6 +63,7 @@ class Lane:
         self.stats = LaneStats()
         self.apart = backend.apart
         self.calls = 0
+        self.cache: Cache | None = None
         self._backend = backend
         self._executor = executor
         self._batches = signature.batches
@@ -111,6 +103,15 @@ class Lane:
     def limits(self, limits: BatchLimits) -> None:
         self._batcher.limits = self._fitting(limits)
 
+    def keep(self, cache_bytes: int) -> None:
+        """Keep answers in `cache`, at most *cache_bytes* of them; 0 forgets them all."""
+        if not cache_bytes or self._closing:
+            self.cache = None
+        elif self.cache is None:
+            self.cache = Cache(self, cache_bytes)
+        else:
+            self.cache.answers.resize(cache_bytes)
+
     def submit(self, inputs: Tensors, done: Callable[[Outcome], None], deadline_s: float = np.inf) -> Ticket:
         """Queue *inputs*; *done* hears the outcome on this loop. Returns the ticket for `withdraw`.
 
@@ -139,6 +140,10 @@ class Lane:
             ticket.load.done = _nobody
             self._settle()
 
+    def prolong(self, ticket: Ticket, deadline_s: float) -> None:
+        """Somebody else waits for the same answer, and perhaps for longer."""
+        ticket.load.deadline_s = max(ticket.load.deadline_s, deadline_s)
+
     async def ask(self, inputs: Tensors, deadline_s: float = np.inf) -> Outcome:
         """Queue *inputs* and wait; leaving (being cancelled) frees the seat."""
         promise: asyncio.Future[Outcome] = self._loop.create_future()
@@ -156,6 +161,7 @@ class Lane:
     async def close(self, wait_s: float) -> None:
         """Take no more, answer those who wait for at most *wait_s*, then give the memory back."""
         self._closing = True
+        self.cache = None
         self._settle()
         try:
             await asyncio.wait_for(self._idle.wait(), wait_s)

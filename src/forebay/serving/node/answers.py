@@ -10,7 +10,7 @@ from forebay.core import Permission, Principal, UsageEvent
 from forebay.core.errors import ForebayError, message_for
 from forebay.serving.engine import Outcome
 from forebay.serving.node import pages
-from forebay.serving.node.asking import answer_of, ask, usage_of
+from forebay.serving.node.asking import CACHE_STATUS, answer_of, ask, usage_of
 from forebay.serving.node.doors import Door
 from forebay.serving.node.encoding import decoded, encoded
 from forebay.serving.node.exchange import BINARY, JSON, Exchange
@@ -20,6 +20,7 @@ from forebay.serving.wire import Call, oip, oip_pages, rows
 if TYPE_CHECKING:
     from forebay.serving.node.service import Node
 
+_CACHE_LINES = {use: f"cache-status: {said}\r\n".encode() for use, said in CACHE_STATUS.items()}
 _PROMETHEUS = b"text/plain; version=1.0.0; charset=utf-8"
 
 
@@ -69,6 +70,8 @@ def _answered(
         node.refuse(exchange, error)
         return
     content_type = BINARY if headers else JSON
+    if outcome.cache:
+        headers += _CACHE_LINES[outcome.cache]
     if b"accept-encoding" in exchange.headers:
         body, line = encoded(body, exchange.headers[b"accept-encoding"])
         headers += line

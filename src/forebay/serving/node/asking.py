@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from types import MappingProxyType
 
 from forebay.core import Principal, UsageEvent
 from forebay.serving.engine import Outcome
@@ -11,6 +12,15 @@ from forebay.serving.node.routing import Served
 from forebay.serving.wire import Answer, Call
 
 _REQUEST_ID_BYTES = 128
+CACHE_STATUS = MappingProxyType(
+    {
+        "hit": "forebay; hit",
+        "stored": "forebay; fwd=miss; stored",
+        "passed": "forebay; fwd=miss",
+        "shared": "forebay; fwd=miss; collapsed",
+    }
+)
+"""What RFC 9211 calls each use of a cache."""
 
 
 def ask(
@@ -24,6 +34,8 @@ def ask(
     if call.timeout_s is not None:
         wait_s = min(wait_s, call.timeout_s)
     lane = served.lane
+    if lane.cache is not None:
+        return lane.cache.ask(call.inputs, done, began_s + wait_s)
     seat = lane.submit(call.inputs, done, began_s + wait_s)
     return lambda: lane.withdraw(seat)
 
@@ -60,4 +72,5 @@ def usage_of(
         compute_ns=outcome.compute_ns,
         wall_ns=int((time.monotonic() - began_s) * 1e9),
         request_id=request_id[:_REQUEST_ID_BYTES].decode("latin-1"),
+        cached=outcome.cached,
     )

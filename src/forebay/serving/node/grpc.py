@@ -273,10 +273,10 @@ class Rpc(Stream):
 
     # What a door says.
 
-    def reply(self, message: bytes) -> None:
-        """Answer a unary call."""
+    def reply(self, message: bytes, trailers: bytes = b"") -> None:
+        """Answer a unary call; *trailers* is a block of header lines behind the status."""
         self._count(Status.OK)
-        self.send(_HEADS[self._dress()], self._framed(message), _DONE)
+        self.send(_HEADS[self._dress()], self._framed(message), _DONE + trailers)
 
     def say(self, message: bytes) -> None:
         """Send one message of a stream."""

@@ -11,8 +11,9 @@ from forebay.core import Permission, Principal, UsageEvent
 from forebay.core.errors import ForebayError, NotFound, Unsupported, message_for
 from forebay.serving.engine import Outcome
 from forebay.serving.node import pages
-from forebay.serving.node.asking import answer_of, ask, usage_of
+from forebay.serving.node.asking import CACHE_STATUS, answer_of, ask, usage_of
 from forebay.serving.node.grpc import GrpcDoor, Rpc, Turn
+from forebay.serving.node.http2_frames import header_block
 from forebay.serving.node.routing import Served
 from forebay.serving.wire import Call, oip_grpc, oip_grpc_pages
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from forebay.serving.node.service import Node
 
 _PROTOCOL = "oip-grpc"
+_TRAILERS = {"": b""} | {
+    use: header_block([(b"cache-status", said.encode())]) for use, said in CACHE_STATUS.items()
+}
 _FINAL = "triton_enable_empty_final_response"
 
 
@@ -49,7 +53,7 @@ def _answered(node: Node, rpc: Rpc, served: Served, call: Call, outcome: Outcome
         rpc.refuse(error)
         return
     event = _usage(rpc, served, outcome, rpc.message_bytes, len(response), rpc.began_s)
-    node.outbox.post(_Reply(rpc, response, event))
+    node.outbox.post(_Reply(rpc, response, event, _TRAILERS[outcome.cache]))
 
 
 def _usage(
@@ -73,13 +77,14 @@ class _Reply(NamedTuple):
     rpc: Rpc
     response: bytes
     event: UsageEvent
+    trailers: bytes
 
     @property
     def gone(self) -> bool:
         return self.rpc.gone
 
     def send(self) -> None:
-        self.rpc.reply(self.response)
+        self.rpc.reply(self.response, self.trailers)
 
     def refuse(self, error: ForebayError) -> None:
         self.rpc.refuse(error)

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from forebay.serving.engine.cache import Cache
 from forebay.serving.engine.stats import Histogram, LaneStats
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class NodeMetrics(Collector):
         for labels, lane in lanes:
             waiting.add_metric(labels, lane.waiting)
         yield waiting
+        yield from _of_the_caches([(labels, lane.cache) for labels, lane in lanes if lane.cache is not None])
         yield from _of_the_lanes([(labels, lane.stats) for labels, lane in lanes])
 
     def _of_the_node(self) -> Iterator[Metric]:
@@ -76,6 +78,19 @@ class NodeMetrics(Collector):
         for (method, code), count in node.grpc.answers.items():
             calls.add_metric((method, code), count)
         yield calls
+
+
+def _of_the_caches(caches: list[tuple[tuple[str, str, str], Cache]]) -> Iterator[Metric]:
+    sizes = GaugeMetricFamily("forebay_cache_bytes", "Memory of the answers that are kept.", labels=_LABELS)
+    asked = CounterMetricFamily(
+        "forebay_cache", "Requests by what the cache did for them.", labels=(*_LABELS, "use")
+    )
+    for labels, cache in caches:
+        sizes.add_metric(labels, cache.answers.size_bytes)
+        for use, count in cache.used.items():
+            asked.add_metric((*labels, use), count)
+    yield sizes
+    yield asked
 
 
 def _of_the_lanes(lanes: list[tuple[tuple[str, str, str], LaneStats]]) -> Iterator[Metric]:

@@ -189,6 +189,7 @@ class Versions:
         serving = tuple((self._loaded[name, target.version], target.weight) for target in deployment.targets)
         for served, _ in serving:
             served.lane.limits = self._limits_for(deployment.limits)
+            served.lane.keep(deployment.limits.cache_bytes or 0)
         self._routing.set(*name, Route(serving))
         self._settled[name] = deployment
         self._let_go(name, keep=[target.version for target in deployment.targets])

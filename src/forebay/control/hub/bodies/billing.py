@@ -19,6 +19,8 @@ _USE: JsonDict = {
     "request_bytes": 245_760,
     "response_bytes": 61_440,
     "compute_s": 0.018,
+    "cached": 0,
+    "cached_rows": 0,
 }
 
 
@@ -31,6 +33,9 @@ class Plan(Told):
     per_row: Decimal = Field(examples=["0.00001"])
     per_compute_s: Decimal = Field(examples=["0.0002"])
     decimals: int = Field(description="To how many places an amount to pay is rounded, once.", examples=[2])
+    cached_share: Decimal = Field(
+        description="What a request that took no computing, and its rows, cost of the price.", examples=["1"]
+    )
 
 
 class Plans(Told):
@@ -47,6 +52,8 @@ class Used(Told):
     request_bytes: int
     response_bytes: int
     compute_s: float
+    cached: int
+    cached_rows: int
     cost: Decimal
 
 
@@ -110,6 +117,7 @@ class UsageEvent(Told):
     compute_ns: int
     wall_ns: int
     request_id: str
+    cached: bool
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -131,6 +139,7 @@ class UsageEvent(Told):
                     "compute_ns": 150_000,
                     "wall_ns": 610_000,
                     "request_id": "7c1e",
+                    "cached": False,
                 }
             ]
         }
@@ -177,4 +186,6 @@ def _use(use: Use) -> dict[str, Any]:
         "request_bytes": use.request_bytes,
         "response_bytes": use.response_bytes,
         "compute_s": float(use.compute_s),
+        "cached": use.cached,
+        "cached_rows": use.cached_rows,
     }

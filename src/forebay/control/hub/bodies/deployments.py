@@ -23,7 +23,7 @@ _DEPLOYMENT: JsonDict = {
     "project": "default",
     "model": "digits",
     "targets": [{"version": 1, "alias": "champion", "weight": 1}],
-    "limits": {"batch_rows": 32, "wait_s": 0.002, "queue_rows": 4096},
+    "limits": {"batch_rows": 32, "wait_s": 0.002, "queue_rows": 4096, "cache_bytes": 1 << 24},
     "pin": False,
     "revision": 17,
     "snapshot": 17,
@@ -47,15 +47,21 @@ class TargetBody(Asked):
 
 
 class LimitsBody(Asked):
-    """How a lane may work; what is left out is the node's own setting."""
+    """How a lane may work; what is left out is the node's own setting; no answers are kept unless told."""
 
     batch_rows: int | None = Field(default=None, ge=1, strict=True)
     wait_s: float | None = Field(default=None, ge=0, le=60)
     queue_rows: int | None = Field(default=None, ge=1, strict=True)
+    cache_bytes: int | None = Field(
+        default=None,
+        ge=0,
+        strict=True,
+        description="Memory for answers to questions that come again, of each version on each node process.",
+    )
 
     def limits(self) -> Limits:
         """As the room takes it."""
-        return Limits(self.batch_rows, self.wait_s, self.queue_rows)
+        return Limits(self.batch_rows, self.wait_s, self.queue_rows, self.cache_bytes)
 
 
 class DeploymentBody(Asked):
@@ -91,6 +97,7 @@ class LimitsAnswer(Told):
     batch_rows: int | None
     wait_s: float | None
     queue_rows: int | None
+    cache_bytes: int | None
 
 
 class LoadAnswer(Told):

@@ -19,6 +19,7 @@ _DEFAULT_PLAN = {
     "per_row": "0.00001",
     "per_compute_s": "0.0002",
     "decimals": 2,
+    "cached_share": "1",
 }
 
 
@@ -177,6 +178,7 @@ def _billing() -> None:
         sa.Column("per_row", sa.Text(), nullable=False),
         sa.Column("per_compute_s", sa.Text(), nullable=False),
         sa.Column("decimals", sa.Integer(), nullable=False),
+        sa.Column("cached_share", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_plans"),
     )
     op.bulk_insert(plans, [_DEFAULT_PLAN])
@@ -232,7 +234,7 @@ def _usage() -> None:
 
 def _totals() -> None:
     texts = ("key_id", "model", "protocol", "operation")
-    sums = ("requests", "rows", "request_bytes", "response_bytes", "compute_ns")
+    sums = ("requests", "rows", "request_bytes", "response_bytes", "compute_ns", "cached", "cached_rows")
     keys = ("project", "hour", "key_id", "model", "version", "protocol", "operation")
     op.create_table(
         "usage_totals",
