@@ -88,11 +88,20 @@ def take(table: Any, rows: Sequence[int]) -> Any:
 def like(table: Any, columns: Mapping[str, Array]) -> Any:
     """A table of the same kind and with the same column types as *table*, made of *columns*."""
     if hasattr(table, "iloc"):
-        return type(table)(dict(columns)).astype(table.dtypes.to_dict())
+        known = {name: _of_categories(values, table.dtypes[name]) for name, values in columns.items()}
+        return type(table)(known).astype(table.dtypes.to_dict())
     if hasattr(table, "columns"):
         return type(table)({name: values.tolist() for name, values in columns.items()}, schema=table.schema)
     arrays = list(columns.values())
     return np.column_stack(arrays).astype(table.dtype) if table.ndim > 1 else arrays[0]
+
+
+def _of_categories(values: Array, dtype: Any) -> Array:
+    """What pandas has no category for is missing."""
+    if not hasattr(dtype, "categories"):
+        return values
+    known = set(dtype.categories)
+    return np.array([value if value in known else None for value in values], dtype=object)
 
 
 def tell_row(table: Any, row: int) -> str:

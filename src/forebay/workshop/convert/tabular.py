@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from forebay.core import ArtifactInfo, Signature, Tensors, TensorSpec
+from forebay.core import ArtifactInfo, DataType, Signature, Tensors, TensorSpec
 from forebay.core.errors import Malformed
 from forebay.workshop.convert.contract import Draft, Given
 from forebay.workshop.convert.edges import edges_of
 from forebay.workshop.convert.graph import datatypes_of_outputs
+from forebay.workshop.convert.labels import with_labels
 from forebay.workshop.convert.predictor import Predictor
 from forebay.workshop.convert.sample import JOINED, Layout, as_table, layout_of, take
 
@@ -40,7 +41,7 @@ def begin(predictor: Predictor, given: Given, names: Sequence[str] | None, *, by
     table = as_table(given.sample)
     if not len(table):
         raise Malformed("the sample is empty; give some real rows, a hundred is a good number")
-    table = take(table, range(min(len(table), _PARITY_ROWS)))
+    table = take(_without_others(table, names), range(min(len(table), _PARITY_ROWS)))
     known = given.columns
     if known is None and not hasattr(table, "columns"):
         known = names
@@ -49,19 +50,45 @@ def begin(predictor: Predictor, given: Given, names: Sequence[str] | None, *, by
     return Work(predictor, table, layout, named, predictor.first_answer(take(table, [0])))
 
 
+def _without_others(table: Any, names: Sequence[str] | None) -> Any:
+    """The columns that the model knows, in its order, of a frame that has all of them and others as well."""
+    if names is None or not hasattr(table, "columns"):
+        return table
+    have, want = [str(name) for name in table.columns], [str(name) for name in names]
+    if not set(want) <= set(have):  # LightGBM writes no spaces
+        have = [name.replace(" ", "_") for name in have]
+    if have == want or not set(want) <= set(have) or len(set(have)) < len(have):
+        return table
+    return table[[table.columns[have.index(name)] for name in want]]
+
+
 def finish(work: Work, proto: Any, origin: str, given: Given) -> Draft:
     """The draft of an ONNX model that takes what the layout says and answers what the predictor does."""
-    signature = Signature(_inputs(work), _outputs(work, proto, given.labels))
-    info = ArtifactInfo(signature, task=work.predictor.task)
+    predictor = work.predictor
+    if given.labels is not None:
+        predictor = with_labels(predictor, proto, given.labels)
+    signature = Signature(_inputs(work), _outputs(work, proto, predictor.classes))
+    info = ArtifactInfo(signature, task=predictor.task)
     return Draft(
         origin=origin,
         files={info.model: proto.SerializeToString(deterministic=True)},
         info=info,
         rows=work.table,
-        ask=work.predictor.answer,
+        ask=predictor.answer,
         tensors=work.layout.tensors,
         edges=edges_of(work.table, one_by_one=work.layout.joined is None),
     )
+
+
+def outputs_of(work: Work) -> dict[str, tuple[DataType, list[int | None]]]:
+    """Datatype and shape of each output, for who writes the graph."""
+    found: dict[str, tuple[DataType, list[int | None]]] = {}
+    for name, values in work.first.items():
+        shape = _shape(name, values.shape[1:])
+        texts = name == LABEL and all(isinstance(value, str) for value in work.predictor.classes)
+        numbers = DataType.INT64 if name == LABEL else DataType.FP32
+        found[name] = (DataType.BYTES if texts else numbers, [None, *shape[1:]])
+    return found
 
 
 def _inputs(work: Work) -> tuple[TensorSpec, ...]:
@@ -75,32 +102,23 @@ def _inputs(work: Work) -> tuple[TensorSpec, ...]:
     )
 
 
-def _outputs(work: Work, proto: Any, labels: Sequence[str] | None) -> tuple[TensorSpec, ...]:
+def _outputs(work: Work, proto: Any, classes: Sequence[Any]) -> tuple[TensorSpec, ...]:
     datatypes = datatypes_of_outputs(proto.graph)
-    classes = _classes(work.predictor, labels)
+    columns = tuple(map(_class_name, classes))
     return tuple(
         TensorSpec(
             name,
             datatypes[name],
             _shape(name, values.shape[1:]),
-            classes if name == PROBABILITIES else (),
+            columns if name == PROBABILITIES else (),
         )
         for name, values in work.first.items()
     )
 
 
 def _shape(name: str, rest: tuple[int, ...]) -> tuple[int, ...]:
-    """A regressor's one number travels as a column, as converters write it."""
-    return (-1, 1) if name == PREDICTION and not rest else (-1, *rest)
-
-
-def _classes(predictor: Predictor, labels: Sequence[str] | None) -> tuple[str, ...]:
-    classes = tuple(_class_name(value) for value in predictor.classes)
-    if labels is None:
-        return classes
-    if len(labels) != len(classes):
-        raise Malformed(f"{len(labels)} labels for {len(classes)} classes; give one name a class")
-    return tuple(labels)
+    """A number for each row travels as a column, as converters write it."""
+    return (-1, 1) if name != LABEL and not rest else (-1, *rest)
 
 
 def _class_name(value: Any) -> str:

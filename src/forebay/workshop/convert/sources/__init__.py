@@ -12,14 +12,22 @@ from pathlib import Path
 from forebay.core.errors import Malformed, Unsupported
 from forebay.workshop.convert.contract import Source
 from forebay.workshop.convert.recognising import called
+from forebay.workshop.convert.sources.catboost import CatBoost
+from forebay.workshop.convert.sources.lightgbm import LightGBM
 from forebay.workshop.convert.sources.onnx_file import OnnxFile
 from forebay.workshop.convert.sources.openvino_ir import OpenVinoIr
 from forebay.workshop.convert.sources.pickled import Pickled
 from forebay.workshop.convert.sources.scikit_learn import ScikitLearn
+from forebay.workshop.convert.sources.skops_file import SkopsFile
 from forebay.workshop.convert.sources.tflite_file import TfliteFile
+from forebay.workshop.convert.sources.xgboost import XGBoost
 
 SOURCES: tuple[Source, ...] = (
+    XGBoost(),
+    LightGBM(),
+    CatBoost(),
     ScikitLearn(),
+    SkopsFile(),
     OnnxFile(),
     TfliteFile(),
     OpenVinoIr(),

@@ -43,13 +43,15 @@ class ScikitLearn:
 def predictor_of(model: Any) -> Predictor:
     """Look *model* over; raises `Unsupported` for what serves nothing, `Malformed` where it is not fitted."""
     need("sklearn", "sklearn")
-    from sklearn.base import is_classifier, is_regressor  # noqa: PLC0415 (heavy)
+    from sklearn.base import is_classifier, is_outlier_detector, is_regressor  # noqa: PLC0415 (heavy)
 
     _must_be_fitted(model)
     if is_classifier(model):
         return _classifier(model)
     if is_regressor(model):
         return Predictor(model, "regression", (), {PREDICTION: model.predict})
+    if is_outlier_detector(model):
+        return Predictor(model, "", (), {LABEL: model.predict, "score": model.decision_function})
     if hasattr(model, "predict"):
         return Predictor(model, "", (), {LABEL: model.predict})
     if hasattr(model, "transform"):

@@ -12,12 +12,13 @@ import numpy as np
 from forebay.core import Array, DataType
 from forebay.core.errors import Malformed, Unsupported
 from forebay.core.extras import need
+from forebay.workshop.convert.columnar import OPSETS
 from forebay.workshop.convert.graph import keep_outputs, rename
 from forebay.workshop.convert.predictor import Predictor
 from forebay.workshop.convert.sample import JOINED, Layout
+from forebay.workshop.convert.sources.sklearn_boosters import register
 from forebay.workshop.convert.sources.sklearn_parts import parts
 
-OPSETS = {"": 18, "ai.onnx.ml": 3}
 _CLASSES_OF_TYPES = {
     DataType.FP32: "FloatTensorType",
     DataType.INT64: "Int64TensorType",
@@ -47,6 +48,7 @@ def _converted(model: Any, layout: Layout, options: dict[int, dict[str, Any]]) -
     import skl2onnx  # noqa: PLC0415 (heavy)
 
     _mend_tree_converter()
+    register()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations between two libraries that are not ours
@@ -88,6 +90,8 @@ def _mended(model: Any) -> Any:
     """A copy in which a missing text is the empty text, as ONNX has no None among its strings."""
     model = copy.deepcopy(model)
     for _, part in parts(model):
+        if hasattr(part, "flatten_transform"):
+            part.flatten_transform = False  # what `transform` does is not served
         statistics = getattr(part, "statistics_", None)
         if (
             statistics is not None
