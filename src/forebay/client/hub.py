@@ -145,6 +145,8 @@ class Hub:
         tolerance: float | None = None,
         keep_sample: bool | None = None,
         trust: bool | None = None,
+        entry: str | None = None,
+        requirements: Sequence[str] | None = None,
         card: str | Path | None = None,
         lineage: Mapping[str, Any] | None = None,
         evidence: Iterable[Mapping[str, Any]] = (),
@@ -154,13 +156,14 @@ class Hub:
 
         *model* is what a framework fitted, or the path of a file or folder that it saved: it is converted
         here and proved on *sample* (real rows as its `predict` takes them), as `forebay.convert` says,
-        where *columns*, *labels*, *tolerance*, *keep_sample* and *trust* are explained. Or it is what
+        where *columns*, *labels*, *tolerance*, *keep_sample*, *trust*, *entry* and *requirements* are
+        explained. Or it is what
         `forebay.convert` returned, or the path of an artifact folder. *card* is Markdown (a `Path` is
         read); without one, a card is made from the signature and the evidence. Raises what
         `forebay.convert` raises, and `JobFailed` when the hub does not accept the artifact.
         """
         said = Said(card_text(card), lineage, evidence)
-        how = How(sample, columns, labels, tolerance, keep_sample, trust)
+        how = How(sample, columns, labels, tolerance, keep_sample, trust, entry, requirements)
         with progress_for(progress) as shown:
             job = start_publish(self._door, self.project, name, model, how, said, shown)
             return self._made(self.jobs.follow(job.id, shown))

@@ -41,6 +41,7 @@ class Version(Shown, frozen=True):
     signature: Signature
     task: str = ""
     backend: str = ""
+    code: bool = False
     state: str = "active"
     card: str = ""
     aliases: list[str] = msgspec.field(default_factory=list)

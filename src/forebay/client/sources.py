@@ -25,6 +25,8 @@ class How(NamedTuple):
     tolerance: float | None = None
     keep_sample: bool | None = None
     trust: bool | None = None
+    entry: str | None = None
+    requirements: Sequence[str] | None = None
 
     def said(self) -> dict[str, Any]:
         """What was said at all."""

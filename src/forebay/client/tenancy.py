@@ -23,7 +23,7 @@ class KeysOf:
     def create(
         self, name: str = "", *, role: str = "inference", models: Iterable[str] | None = None
     ) -> NewKey:
-        """A new key: `role` is inference, developer or admin; `models` limits what it may ask."""
+        """A new key: `role` is inference, developer, coder or admin; `models` limits what it may ask."""
         body: dict[str, object] = {"name": name, "role": role}
         if models is not None:
             body["models"] = list(models)

@@ -20,6 +20,7 @@ class Permission(StrEnum):
     OBSERVE = "observe"
     READ = "read"
     PUBLISH = "publish"
+    CODE = "code"
     DEPLOY = "deploy"
     KEYS = "keys"
     USAGE = "usage"

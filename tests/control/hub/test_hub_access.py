@@ -71,7 +71,7 @@ def test_a_key_for_some_models_hands_on_no_others(hub: RunningHub, models: list[
     ("body", "said"),
     [
         ({}, "role"),
-        ({"role": "emperor"}, "'admin', 'developer', 'inference' or 'node'"),
+        ({"role": "emperor"}, "'admin', 'developer', 'coder', 'inference' or 'node'"),
         ({"role": "inference", "model": "digits"}, "model: Extra inputs are not permitted"),
         ({"role": "inference", "models": []}, "leave it out to allow all models"),
         ({"role": "inference", "models": ["My Model"]}, "no model name"),

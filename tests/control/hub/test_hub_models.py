@@ -58,6 +58,7 @@ def test_a_version_is_shown_with_all_that_was_said_of_it(
         "size_bytes": sum(file["size_bytes"] for file in files),
         "task": "regression",
         "backend": "onnxruntime",
+        "code": False,
         "signature": {
             "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4], "columns": [], "nan": True}],
             "outputs": [

@@ -64,6 +64,7 @@ def _show(found: Version) -> None:
             ("version", str(found)),
             ("state", found.state),
             ("task", found.task),
+            *([("code", "runs Python of its owner's")] if found.code else []),
             ("aliases", found.aliases),
             ("created", found.created_at),
             ("size", bytes_text(found.size_bytes)),

@@ -99,6 +99,18 @@ def train(
     "--trust", is_flag=True, help="Load a pickle, which runs whatever is inside, in a child process."
 )
 @click.option(
+    "--entry",
+    metavar="MODULE:NAME",
+    help="Serve FOLDER as code: this function of it, or this class with `predict`.",
+)
+@click.option(
+    "--requirement",
+    "requirements",
+    multiple=True,
+    metavar="PACKAGE==VERSION",
+    help="What the code needs beside what it is seen to import.",
+)
+@click.option(
     "--card",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -116,6 +128,8 @@ def publish(
     labels: tuple[str, ...],
     tolerance: float | None,
     trust: bool,
+    entry: str | None,
+    requirements: tuple[str, ...],
     card: Path | None,
     lineage: tuple[str, ...],
 ) -> None:
@@ -133,6 +147,8 @@ def publish(
         tolerance=tolerance,
         keep_sample=False if forget_sample else None,
         trust=trust or None,
+        entry=entry,
+        requirements=requirements or None,
         card=card,
         lineage=dict(map(_pair, lineage)),
         progress=talk.progress(),

@@ -79,10 +79,10 @@ def list_keys(talk: Talk) -> None:
 @click.argument("name", default="")
 @click.option(
     "--role",
-    type=click.Choice(["inference", "developer", "admin", "node"]),
+    type=click.Choice(["inference", "developer", "coder", "admin", "node"]),
     default="inference",
     show_default=True,
-    help="What the key is for.",
+    help="What the key is for; a coder is a developer who may publish Python.",
 )
 @click.option("--model", "models", multiple=True, help="Let it ask this model only; may be repeated.")
 @talking

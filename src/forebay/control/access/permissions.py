@@ -13,27 +13,33 @@ class Role(StrEnum):
 
     ADMIN = "admin"
     DEVELOPER = "developer"
+    CODER = "coder"
     INFERENCE = "inference"
     NODE = "node"
 
 
+_DEVELOPS = frozenset(
+    {
+        Permission.PREDICT,
+        Permission.OBSERVE,
+        Permission.READ,
+        Permission.PUBLISH,
+        Permission.DEPLOY,
+        Permission.KEYS,
+        Permission.USAGE,
+    }
+)
+
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.DEVELOPER: frozenset(
-        {
-            Permission.PREDICT,
-            Permission.OBSERVE,
-            Permission.READ,
-            Permission.PUBLISH,
-            Permission.DEPLOY,
-            Permission.KEYS,
-            Permission.USAGE,
-        }
-    ),
+    Role.DEVELOPER: _DEVELOPS,
+    Role.CODER: _DEVELOPS | {Permission.CODE},
     Role.INFERENCE: frozenset({Permission.PREDICT}),
     Role.NODE: frozenset({Permission.NODE, Permission.OBSERVE}),
 }
-"""`Permission.PROJECTS` is what lets a key act in every project; only administrators have it."""
+"""`Permission.PROJECTS` is what lets a key act in every project; only administrators have it.
+
+`Permission.CODE` lets a key publish Python that nodes will run; a node runs it only where it may."""
 
 
 def permissions_of(role: str) -> frozenset[Permission]:

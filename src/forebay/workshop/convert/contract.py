@@ -27,6 +27,8 @@ class Given:
     """Names for the columns of a matrix."""
     labels: Sequence[str] | None = None
     """Names for the classes, in the order of the model's probabilities."""
+    requirements: Sequence[str] | None = None
+    """The packages that the owner's code needs, beside those that it is seen to import."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from forebay.workshop.convert.parity import ROWS_OFF, TOLERANCE
 from forebay.workshop.convert.proof import prove
 from forebay.workshop.convert.samples import read_sample
 from forebay.workshop.convert.sources import reader_of, source_of
+from forebay.workshop.convert.sources.python_code import CodeFolder
 from forebay.workshop.convert.threads import threads_for
 
 
@@ -27,6 +28,8 @@ def convert(
     rows_off: float = ROWS_OFF,
     keep_sample: bool = True,
     trust: bool = False,
+    entry: str | None = None,
+    requirements: Sequence[str] | None = None,
 ) -> Converted:
     """Convert *model* to a served format and prove that it answers the same.
 
@@ -37,11 +40,18 @@ def convert(
     it differs by more than *tolerance*, relative to its size or spread; at most the share *rows_off* of
     the rows may be off (a rounding may push a row over a tree's threshold). Up to eight rows of the
     sample stay with the artifact, unless *keep_sample* is false. A file that is code (a pickle) is
-    refused, and with *trust* converted in a child process. Raises `Different`, which shows the worst
+    refused, and with *trust* converted in a child process.
+
+    A function or a class with `predict` is kept as source, with the packages that it imports and those
+    in *requirements* pinned, and served as code; so is a folder whose *entry* (`module:name`) names one.
+
+    Raises `Different`, which shows the worst
     row, and `Unsupported`, which names what has no place in the served format.
     """
     if isinstance(sample, str | Path):
         sample = read_sample(Path(sample))
+    if entry is not None:
+        model = CodeFolder(Path(model), entry)
     if isinstance(model, str | Path) and (why := reader_of(Path(model)).runs_code(Path(model))):
         if not trust:
             raise Unsupported(why)
@@ -53,7 +63,7 @@ def convert(
             "keep_sample": keep_sample,
         }
         return convert_apart(Path(model), sample, wishes)
-    given = Given(sample, columns, labels)
+    given = Given(sample, columns, labels, requirements)
     return convert_here(model, given, tolerance, rows_off, keep_sample=keep_sample)
 
 

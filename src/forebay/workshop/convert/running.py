@@ -8,17 +8,22 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from forebay.core import ArtifactInfo, Tensors
+import numpy as np
+
+from forebay.core import Array, ArtifactInfo, Tensors
 from forebay.serving.runtime import Backend, Budget, open_backend
 from forebay.workshop.convert.converted import write_files
 
 
 @contextmanager
 def opened(files: Mapping[str, bytes | Path], info: ArtifactInfo) -> Iterator[Backend]:
-    """Load what is no artifact yet; raises `Malformed`."""
+    """Load what is no artifact yet; raises `Malformed`.
+
+    Code may run: whoever converts it here is its owner.
+    """
     with TemporaryDirectory(prefix="forebay-") as folder:
         write_files(files, Path(folder))
-        with closing(open_backend(Path(folder), info, Budget())) as backend:
+        with closing(open_backend(Path(folder), info, Budget(code=True))) as backend:
             yield backend
 
 
@@ -29,7 +34,18 @@ def contents(content: bytes | Path) -> bytes:
 
 def answer(backend: Backend, inputs: Tensors) -> Tensors:
     """All outputs for *inputs*; raises `Malformed` when the model cannot."""
-    return backend.run(inputs, [spec.name for spec in backend.signature.outputs])
+    found = backend.run(inputs, [spec.name for spec in backend.signature.outputs])
+    return {name: _texts(values) if values.dtype == object else values for name, values in found.items()}
+
+
+def _texts(values: Array) -> Array:
+    """Texts as `str`: a process of its own answers with their bytes."""
+    items = [
+        item.decode("utf-8", "surrogateescape") if isinstance(item, bytes) else item for item in values.flat
+    ]
+    texts = np.empty(values.size, dtype=object)
+    texts[:] = items
+    return texts.reshape(values.shape)
 
 
 def runtime_name(backend: str = "onnxruntime") -> str:

@@ -31,6 +31,7 @@ _VERSION: JsonDict = {
     "size_bytes": 48_120,
     "task": "classification",
     "backend": "onnxruntime",
+    "code": False,
     "signature": {
         "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 64], "columns": [], "nan": False}],
         "outputs": [{"name": "label", "datatype": "INT64", "shape": [-1], "columns": [], "nan": True}],
@@ -105,6 +106,7 @@ class VersionAnswer(Told):
     size_bytes: int
     task: str
     backend: str
+    code: bool = Field(description="Whether serving it runs Python of its owner's.")
     signature: SignatureAnswer
     card: str
     lineage: dict[str, Any]
@@ -126,6 +128,7 @@ class VersionAnswer(Told):
             size_bytes=record.manifest.size_bytes,
             task=record.info.task,
             backend=record.info.backend,
+            code=record.info.code,
             signature=SignatureAnswer.model_validate(record.info.signature),
             card=record.card,
             lineage=record.lineage,

@@ -18,6 +18,7 @@ from forebay.control.hub.bodies.jobs import EVENT_STREAM, JobAnswer, JobBody, Jo
 from forebay.control.hub.guard import in_project
 from forebay.control.hub.problems import problems
 from forebay.control.hub.services import Caller, Hub
+from forebay.control.hub.work.code import check_code
 from forebay.control.jobs import JobEvent, JobRecord, Jobs
 from forebay.core import Permission, Principal
 from forebay.core.errors import NotFound
@@ -53,6 +54,8 @@ def submit_job(project: str, body: JobBody, who: Publisher, hub: Hub, response: 
     """Ask for work. It goes on whatever becomes of this connection, or of the hub."""
     name = body.request.get("name")
     who.require(Permission.PUBLISH, name if isinstance(name, str) else None)
+    if body.kind == "publish":
+        check_code(hub.blobs, body.request, who)
     return _submitted(hub.jobs, project, body.kind, body.request, who, response)
 
 
@@ -61,7 +64,9 @@ def publish_version(
     project: str, model: str, body: PublishBody, who: Publisher, hub: Hub, response: Response
 ) -> JobAnswer:
     """Publish an artifact whose files have been uploaded: the job checks it and registers a version."""
-    return _submitted(hub.jobs, project, "publish", body.model_dump() | {"name": model}, who, response)
+    request = body.model_dump() | {"name": model}
+    check_code(hub.blobs, request, who)
+    return _submitted(hub.jobs, project, "publish", request, who, response)
 
 
 @router.get("/projects/{project}/jobs", dependencies=[Depends(in_project(Permission.READ))])

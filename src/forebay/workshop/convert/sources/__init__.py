@@ -17,6 +17,7 @@ from forebay.workshop.convert.sources.lightgbm import LightGBM
 from forebay.workshop.convert.sources.onnx_file import OnnxFile
 from forebay.workshop.convert.sources.openvino_ir import OpenVinoIr
 from forebay.workshop.convert.sources.pickled import Pickled
+from forebay.workshop.convert.sources.python_code import PythonCode
 from forebay.workshop.convert.sources.scikit_learn import ScikitLearn
 from forebay.workshop.convert.sources.skops_file import SkopsFile
 from forebay.workshop.convert.sources.tflite_file import TfliteFile
@@ -32,6 +33,7 @@ SOURCES: tuple[Source, ...] = (
     TfliteFile(),
     OpenVinoIr(),
     Pickled(),
+    PythonCode(),
 )
 
 
