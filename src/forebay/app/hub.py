@@ -28,6 +28,7 @@ from forebay.control.store import Database, FolderBlobs, migrate
 from forebay.core.errors import Broken
 
 _log = logging.getLogger("forebay.hub")
+_TICK_S = 1.0
 
 
 def run_hub(settings: Settings) -> None:
@@ -46,19 +47,37 @@ def run_hub(settings: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which would end the process by the signal that stopped it; we have things to put away."""
+    """uvicorn, which would end the process by the signal that stopped it; we have things to put away.
+
+    It also wakes up once a second, for the Date header, and not ten times to see whether it should leave.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._leaving = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_S):
+                    await self._leaving.wait()
+
+    def leave(self) -> None:
+        """End when every request is answered; a second time: at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+        self._leaving.set()
 
 
 async def _serve(app: HubApi, config: uvicorn.Config, door: socket.socket) -> None:
     server = _Server(config)
 
     def leave() -> None:
-        server.force_exit = server.should_exit  # a second signal means: at once
-        server.should_exit = True
+        server.leave()
         begin_stop(app)
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,29 @@ def test_a_job_that_takes_the_hub_down_again_and_again_is_given_up(
     with jobs_at_work(database, system_url, folder) as jobs:
         assert wait_over(jobs, "job-bad") is State.FAILED
     assert str(jobs.get("job-bad").error).startswith("the hub stopped 10 times while this job worked")
+
+
+def test_an_engine_with_nothing_to_do_rests_and_a_job_wakes_it(
+    database: Database, system_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forebay.control.jobs.durable._LINGER_S", 0.3)
+    with jobs_at_work(database, system_url, folder) as jobs:
+        for _ in range(2):
+            wait_until(lambda: not polling(), "the engine to rest")
+            job_id = jobs.submit("default", "toy", {}, "k")
+            assert polling()
+            assert wait_over(jobs, job_id) is State.SUCCEEDED
+        slow = jobs.submit("default", "toy", {"first": "rest"}, "k")
+        assert wait_over(jobs, slow) is State.SUCCEEDED
+        wait_until(lambda: not polling(), "the engine to rest again")
+    with jobs_at_work(database, system_url, folder):
+        assert polling()
+    assert not polling()
+
+
+def polling() -> bool:
+    """Whether anything looks again and again for work."""
+    return any(thread.name == "dbos-background-jobs" for thread in threading.enumerate())
 
 
 def test_an_engine_that_never_started_stops_without_harm(

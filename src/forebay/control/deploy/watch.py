@@ -17,7 +17,7 @@ from forebay.core import Snapshot
 from forebay.core.errors import ForebayError, NotReady
 
 _log = logging.getLogger("forebay.hub")
-_EVERY_S = 0.2
+_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Published:
 class Watch:
     """Knows the last snapshot, and wakes those who wait for a later one.
 
-    It looks at once when a transaction of this process has changed something, and five times a second for
+    It looks at once when a transaction of this process has changed something, and twice a second for
     the changes of other hubs on the same database. Waiting holds no thread and no connection. Everything
     but the look itself happens on one event loop.
     """

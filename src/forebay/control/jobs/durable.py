@@ -24,6 +24,7 @@ _VERSION = (
 _WORKFLOW = "job"
 _ON_ITS_WAY = ("PENDING", "ENQUEUED", "DELAYED")
 _POLL_S = 0.1
+_LINGER_S = 60.0
 _STOP_S = 10.0
 _one_at_a_time = threading.Lock()
 
@@ -33,6 +34,8 @@ class Durable:
 
     `home` names this hub's own queue: a hub never takes over what another one works on. There is one
     engine in a process, because DBOS is one; a second `start` raises `Conflict`.
+
+    The engine polls its database ten times a second, so it rests while there is nothing to do.
     """
 
     def __init__(
@@ -44,20 +47,27 @@ class Durable:
         self._children = children
         self._work = work
         self._workflow: Any = None
-        self._queue: Queue | None = None
+        self._queue: Queue | None = None  # None while the engine rests
+        self._started = False
+        self._handed: set[str] = set()
         self._working = 0
         self._quiet_now = threading.Condition()
+        self._engine = threading.RLock()
+        self._rest_timer: threading.Timer | None = None
 
     def start(self) -> None:
         """Take up what was under way when the last process ended."""
         if not _one_at_a_time.acquire(blocking=False):
             raise Conflict("jobs are at work in this process already; stop those first")
         _quiet()
-        try:
-            self._launch()
-        except BaseException:
-            self._let_go()
-            raise
+        with self._engine:
+            self._started = True
+            try:
+                self._launch()
+            except BaseException:
+                self._let_go()
+                raise
+            self._rest_later()
 
     def _launch(self) -> None:
         config = DBOSConfig(
@@ -87,35 +97,77 @@ class Durable:
 
     def stop(self) -> None:
         """Hand out nothing more, wait until those at work have let go, and let go; harmless when stopped."""
-        if self._queue is None:
+        if not self._started:
             return
         with self._quiet_now:
             self._quiet_now.wait_for(lambda: self._working == 0, timeout=_STOP_S)
-        self._let_go()
+        with self._engine:
+            self._let_go()
 
     def _let_go(self) -> None:
+        self._destroy()
+        self._started = False
+        _one_at_a_time.release()
+
+    def _destroy(self) -> None:
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
         logging.getLogger("dbos").setLevel(logging.CRITICAL)  # it complains of what its own end cuts short
         DBOS.destroy(destroy_registry=True)
         self._queue = None
-        _one_at_a_time.release()
 
     def enqueue(self, job_id: str) -> None:
         """Hand a job over; a job that was handed over before stays where it is."""
-        assert self._queue is not None, "start comes first"
-        with SetWorkflowID(job_id):
-            self._queue.enqueue(self._workflow, job_id)
+        with self._engine, SetWorkflowID(job_id):
+            queue = self._awake()
+            self._handed.add(job_id)
+            try:
+                queue.enqueue(self._workflow, job_id)
+            except BaseException:
+                self._handed.discard(job_id)
+                raise
 
     def forget_finished(self) -> None:
         """Remove what is kept of jobs that have ended."""
-        ended = DBOS.list_workflows(status="SUCCESS", load_input=False, load_output=False)
-        DBOS.delete_workflows([workflow.workflow_id for workflow in ended])
+        with self._engine:
+            self._awake()
+            ended = DBOS.list_workflows(status="SUCCESS", load_input=False, load_output=False)
+            DBOS.delete_workflows([workflow.workflow_id for workflow in ended])
 
     def enqueue_again(self, job_id: str) -> None:
         """Hand over a job that is not over, even where the engine has given it up."""
-        status = DBOS.get_workflow_status(job_id)
-        if status is not None and status.status not in _ON_ITS_WAY:
-            DBOS.delete_workflow(job_id)
-        self.enqueue(job_id)
+        with self._engine:
+            self._awake()
+            status = DBOS.get_workflow_status(job_id)
+            if status is not None and status.status not in _ON_ITS_WAY:
+                DBOS.delete_workflow(job_id)
+            self.enqueue(job_id)
+
+    def _awake(self) -> Queue:
+        assert self._started, "start comes first"
+        if self._queue is None:
+            try:
+                self._launch()
+            except BaseException:
+                self._destroy()
+                raise
+            self._rest_later()
+        assert self._queue is not None, "it has just been launched"
+        return self._queue
+
+    def _rest_later(self) -> None:
+        self._rest_timer = threading.Timer(_LINGER_S, self._rest)
+        self._rest_timer.daemon = True
+        self._rest_timer.start()
+
+    def _rest(self) -> None:
+        with self._engine:
+            if self._queue is None:
+                return
+            if self._handed or self._working:
+                self._rest_later()
+            else:
+                self._destroy()
 
     def _run(self, job_id: str) -> None:
         with self._quiet_now:
@@ -125,6 +177,7 @@ class Durable:
         finally:
             with self._quiet_now:
                 self._working -= 1
+                self._handed.discard(job_id)
                 self._quiet_now.notify_all()
 
 
