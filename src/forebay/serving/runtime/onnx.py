@@ -13,6 +13,7 @@ import onnxruntime as ort
 
 from forebay.core import Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
 from forebay.core.errors import Died, Malformed
+from forebay.serving.runtime.arena import Arena
 from forebay.serving.runtime.backend import Backend, Budget
 from forebay.serving.runtime.memory import give_back
 
@@ -35,6 +36,9 @@ _TYPES = {
 _ONNX_BFLOAT16 = 16  # TensorProto.BFLOAT16
 _QUIET = 3  # errors only: warnings about a graph belong to the one who converts it
 
+_EMPTYING = ort.RunOptions()
+_EMPTYING.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
 
 class OnnxBackend(Backend):
     """One ONNX Runtime session on the CPU."""
@@ -54,6 +58,7 @@ class OnnxBackend(Backend):
             tuple(_spec(node) for node in self._session.get_inputs()),
             tuple(_spec(node) for node in self._session.get_outputs()),
         )
+        self._arena = Arena()
         self._bf16 = any(
             spec.datatype is DataType.BF16 for spec in (*self._signature.inputs, *self._signature.outputs)
         )
@@ -70,10 +75,19 @@ class OnnxBackend(Backend):
         if self._text:
             inputs = {**inputs, **{name: _as_text(name, inputs[name]) for name in self._text}}
         try:
-            values = self._run_bits(outputs, inputs) if self._bf16 else session.run(outputs, inputs)
+            if self._bf16:
+                values = self._run_bits(outputs, inputs)
+            else:
+                values = session.run(outputs, inputs, self._options(inputs))
         except Exception as error:  # see above
             raise Malformed(f"the model refused its input: {_first_line(error)}") from error
         return dict(zip(outputs, values, strict=True))
+
+    def _options(self, inputs: Tensors) -> Any:
+        size_bytes = 0
+        for array in inputs.values():
+            size_bytes += array.nbytes
+        return _EMPTYING if self._arena.to_empty(size_bytes) else None
 
     def _run_bits(self, outputs: Sequence[str], inputs: Tensors) -> list[Array]:
         """As `session.run`, for models with BF16, which NumPy cannot say: its bits travel as uint16."""
@@ -81,7 +95,8 @@ class OnnxBackend(Backend):
             spec.name: _value_of(inputs[spec.name], spec.datatype is DataType.BF16)
             for spec in self._signature.inputs
         }
-        return [_array_of(value) for value in self._session.run_with_ort_values(outputs, values)]
+        options = self._options(inputs)
+        return [_array_of(value) for value in self._session.run_with_ort_values(outputs, values, options)]
 
     def close(self) -> None:
         if self._session is not None:
