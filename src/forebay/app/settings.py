@@ -111,6 +111,14 @@ class Settings:
         bool,
         "Whether each usage event is forced to the disk before its answer leaves (survives a power cut).",
     ] = False
+    otlp_endpoint: Annotated[
+        str,
+        "Address of an OpenTelemetry collector (http://HOST:4318) that nodes tell their traces; "
+        "empty: what OTEL_EXPORTER_OTLP_ENDPOINT says, or nobody.",
+    ] = ""
+    trace_share: Annotated[
+        float, "Share of the requests that are traced, of those that come without a trace.", Bounds(0, 1)
+    ] = 1.0
     job_time_limit_s: Annotated[
         float, "How long one job may work; 0: as long as it likes.", _NOT_NEGATIVE
     ] = 3600.0

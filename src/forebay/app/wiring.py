@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -109,7 +110,26 @@ def node_config(settings: Settings, worker: int = 0) -> NodeConfig:
         ),
         machine=str(here),
         journal_sync=settings.journal_sync,
+        trace_endpoint=trace_endpoint(settings.otlp_endpoint, os.environ),
+        trace_share=settings.trace_share,
     )
+
+
+def trace_endpoint(ours: str, environ: Mapping[str, str]) -> str:
+    """The URL that traces go to: our setting's, or that of OpenTelemetry's own variables; empty for none.
+
+    >>> trace_endpoint("http://collector:4318", {})
+    'http://collector:4318/v1/traces'
+    >>> trace_endpoint("", {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c/traces"})
+    'http://c/traces'
+    """
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return ""
+    whole = environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
+    if not ours and whole:
+        return whole
+    base = ours or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    return f"{base.rstrip('/')}/v1/traces" if base else ""
 
 
 def _name_here(port: int) -> str:

@@ -170,6 +170,10 @@ def test_a_request_that_the_queue_alone_makes_late_is_refused_before_any_work(tw
         slow = Slow(loaded.backend, 0.05)
         with ThreadPoolExecutor(1) as executor:
             lane = Lane(slow, loaded.signature, BatchLimits(batch_rows=1), executor, cost_s=0.05)
+            guess = [asyncio.create_task(lane.ask({"x": ONE})) for _ in range(4)]
+            await asyncio.sleep(0.01)
+            patient = asyncio.create_task(lane.ask({"x": ONE}, time.monotonic() + 0.1))
+            await asyncio.gather(*guess, patient)  # nothing was measured yet: nobody is refused on a guess
             asked = [asyncio.create_task(lane.ask({"x": ONE})) for _ in range(20)]
             await asyncio.sleep(0.01)
             with pytest.raises(Full, match=r"the queue takes .* and the request has .* left") as told:

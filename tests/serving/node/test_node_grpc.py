@@ -277,7 +277,7 @@ def test_a_full_queue_is_unavailable_and_says_when_to_come_back(node: Running, k
         codes = sorted(each.code().name for each in others)
         assert codes == ["OK"] * 4 + ["UNAVAILABLE"] * 2
         full = next(each for each in others if each.code().name == "UNAVAILABLE")
-        assert ("retry-after", "1") in [tuple(each) for each in full.trailing_metadata()]
+        assert ("retry-after", "4") in [tuple(each) for each in full.trailing_metadata()]
 
 
 def test_a_deadline_frees_the_seat(node: Running, key: Key, held: Held) -> None:

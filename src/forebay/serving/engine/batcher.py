@@ -106,8 +106,17 @@ class Batcher(Generic[Load]):
 
     @property
     def drain_s(self) -> float:
-        """How long the model is going to need for those who wait, by what a row costs lately."""
-        return self.rows * self.row_s
+        """How long the model is going to need for those who wait."""
+        most = self.limits.batch_rows
+        return sum(line.rows * line.pace.row_s(min(line.rows, most)) for line in self._lines.values())
+
+    def sure_s(self) -> float:
+        """How long those who wait are going to take at the least; 0.0 where that would be a guess."""
+        most = self.limits.batch_rows
+        for line in self._lines.values():
+            if not line.pace.knows(min(line.rows, most), line.rows // len(line.seats)):
+                return 0.0
+        return self.drain_s
 
     def due_s(self, now_s: float) -> float | None:
         """When the next batch leaves, unless somebody comes before; None while nobody waits.

@@ -123,8 +123,8 @@ class Lane:
         shape = None if self._one_shape else _shape_of(inputs)
         load = _Load(inputs, rows, done, deadline_s)
         now_s, batcher = time.monotonic(), self._batcher
-        if batcher.rows and now_s < deadline_s < now_s + batcher.drain_s:
-            raise self._hopeless(deadline_s - now_s)
+        if batcher.rows and now_s < deadline_s < now_s + batcher.rows * batcher.row_s:
+            self._check_hope(deadline_s - now_s)
         seat = batcher.offer(rows, load, now_s, shape)
         if self._hopes:
             self._pump_soon()
@@ -184,15 +184,16 @@ class Lane:
         """Nobody shares a call of a model that does not batch."""
         return limits if self._batches else replace(limits, batch_rows=1)
 
-    def _hopeless(self, left_s: float) -> Full:
-        """The queue alone takes longer than the caller will wait: refused before any work."""
-        self.stats.expired += 1
-        drain_s = self._batcher.drain_s
-        return Full(
-            f"the queue takes {drain_s:.3g} s and the request has {left_s:.3g} s left; "
-            "try again later, or allow it more time",
-            retry_after_s=drain_s,
-        )
+    def _check_hope(self, left_s: float) -> None:
+        """Raise `Full`, before any work, when the queue alone is sure to take longer than *left_s*."""
+        sure_s = self._batcher.sure_s()
+        if sure_s > left_s:
+            self.stats.expired += 1
+            raise Full(
+                f"the queue takes {sure_s:.3g} s and the request has {left_s:.3g} s left; "
+                "try again later, or allow it more time",
+                retry_after_s=sure_s,
+            )
 
     def _pump_soon(self) -> None:
         """Somebody came for whom others have been waiting: think again."""

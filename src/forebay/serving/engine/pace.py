@@ -107,6 +107,16 @@ class Pace:
             return low_s
         return low_s + (self._row_cost_s(size + 1) * 2 * low - low_s) * (rows - low) / low
 
+    def row_s(self, room: int) -> float:
+        """What a row is going to take while *room* rows or more wait."""
+        best = self._best(room)
+        return self.cost_s(best) / best
+
+    def knows(self, room: int, rows: int) -> bool:
+        """Whether `row_s` has been measured for *room* rows that come *rows* at a time, and is no guess."""
+        last = self._judged
+        return self._tries[last] >= _TRIES and rows <= 2 << last and not self._untried(room)
+
     def size(self, waiting: int, most: int) -> int:
         """How many of the *waiting* rows go next, at most *most*; now and then it tries another size."""
         room = min(waiting, most)

@@ -58,6 +58,7 @@ class LaneStats:
         "output_ns",
         "queue",
         "queue_ns",
+        "request",
         "rows",
         "sizes",
         "success_ns",
@@ -80,6 +81,7 @@ class LaneStats:
         self.sizes: dict[int, list[int]] = {}
         self.queue = Histogram(LATENCY_BUCKETS_S)
         self.compute = Histogram(LATENCY_BUCKETS_S)
+        self.request = Histogram(LATENCY_BUCKETS_S)
         self.batch_rows = Histogram(tuple(float(bound) for bound in BATCH_BUCKETS))
 
     def count_batch(

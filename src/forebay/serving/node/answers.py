@@ -19,6 +19,7 @@ from forebay.serving.wire import Call, oip, oip_pages, rows
 
 if TYPE_CHECKING:
     from forebay.serving.node.service import Node
+    from forebay.serving.node.tracing import Tracing
 
 _CACHE_LINES = {use: f"cache-status: {said}\r\n".encode() for use, said in CACHE_STATUS.items()}
 _PROMETHEUS = b"text/plain; version=1.0.0; charset=utf-8"
@@ -79,6 +80,8 @@ def _answered(
         outcome.queue_ns / 1e6,
         outcome.compute_ns / 1e6,
     )
+    if node.tracing is not None:
+        headers += _traced(node.tracing, exchange, served, outcome)
     assert exchange.principal is not None
     event = usage_of(
         exchange.principal,
@@ -91,6 +94,33 @@ def _answered(
         request_id=exchange.headers.get(b"x-request-id", b""),
     )
     node.outbox.post(_Reply(node, exchange, body, content_type, headers, event))
+
+
+def _traced(tracing: Tracing, exchange: Exchange, served: Served, outcome: Outcome) -> bytes:
+    """Tell of an answer; the header line by which the caller finds its trace, if there is one."""
+    said: dict[str, str | int] = {
+        "forebay.version": served.version,
+        "forebay.rows": outcome.rows,
+        "forebay.cache": outcome.cache,
+    }
+    return traced(tracing, exchange, 200, said, outcome)
+
+
+def traced(
+    tracing: Tracing,
+    exchange: Exchange,
+    status: int,
+    said: dict[str, str | int],
+    result: Outcome | ForebayError,
+) -> bytes:
+    """Tell of one exchange; *said* is what is known beside door, model and status."""
+    door = exchange.door
+    method, path = exchange.method.decode("latin-1"), "none" if door is None else door.path
+    about = said | {"http.request.method": method, "http.route": path, "http.response.status_code": status}
+    if exchange.principal is not None:
+        about |= {"forebay.project": exchange.principal.project, "forebay.model": exchange.model}
+    found = tracing.tell(f"{method} {path}", exchange.headers, exchange.began_s, about, result)
+    return f"traceresponse: {found}\r\n".encode() if found else b""
 
 
 class _Reply(NamedTuple):

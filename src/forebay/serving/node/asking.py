@@ -56,7 +56,9 @@ def usage_of(
     began_s: float,
     request_id: bytes,
 ) -> UsageEvent:
-    """What is written down before the answer leaves."""
+    """What is written down, and counted, before the answer leaves."""
+    wall_s = time.monotonic() - began_s
+    served.lane.stats.request.observe(wall_s)
     return UsageEvent(
         time_ns=time.time_ns(),
         project=caller.project,
@@ -70,7 +72,7 @@ def usage_of(
         response_bytes=response_bytes,
         queue_ns=outcome.queue_ns,
         compute_ns=outcome.compute_ns,
-        wall_ns=int((time.monotonic() - began_s) * 1e9),
+        wall_ns=int(wall_s * 1e9),
         request_id=request_id[:_REQUEST_ID_BYTES].decode("latin-1"),
         cached=outcome.cached,
     )

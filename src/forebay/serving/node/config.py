@@ -42,6 +42,8 @@ class NodeConfig:
     budget: Budget = Budget()  # noqa: RUF009 (it is frozen)
     machine: str = ""
     journal_sync: bool = False
+    trace_endpoint: str = ""
+    trace_share: float = 1.0
 
     @property
     def url(self) -> str:

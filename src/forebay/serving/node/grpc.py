@@ -46,7 +46,9 @@ from forebay.serving.node.http2_frames import Headers, header_block
 from forebay.serving.node.http2_sending import Peer, Stream
 
 if TYPE_CHECKING:
+    from forebay.serving.engine import Outcome
     from forebay.serving.node.service import Node
+    from forebay.serving.node.tracing import Tracing
 
 _PREFIX = struct.Struct(">BL")
 _UNITS_S = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -318,6 +320,8 @@ class Rpc(Stream):
         if error.retry_after_s is not None:
             pairs.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after_s))))
         trailers = header_block(pairs)
+        if self.node.tracing is not None:
+            trailers += self.traced(self.node.tracing, {}, error)
         if self._begun:
             self.send(b"", b"", trailers)
         else:
@@ -326,6 +330,16 @@ class Rpc(Stream):
             if turn.leave is not None:
                 turn.leave()
         self.turns.clear()
+
+    def traced(self, tracing: Tracing, said: dict[str, str | int], result: Outcome | ForebayError) -> bytes:
+        """Tell of this call; the header line by which the caller finds its trace, if there is one."""
+        path = "none" if self.door is None else self.door.path.lstrip("/")
+        code = status_of(result) if isinstance(result, ForebayError) else Status.OK
+        about = said | {"rpc.system": "grpc", "rpc.method": path, "rpc.grpc.status_code": int(code)}
+        if self.principal is not None:
+            about["forebay.project"] = self.principal.project
+        found = tracing.tell(path, self.headers, self.began_s, about, result)
+        return header_block([(b"traceresponse", found.encode())]) if found else b""
 
     # Messages.
 

@@ -53,7 +53,11 @@ def _answered(node: Node, rpc: Rpc, served: Served, call: Call, outcome: Outcome
         rpc.refuse(error)
         return
     event = _usage(rpc, served, outcome, rpc.message_bytes, len(response), rpc.began_s)
-    node.outbox.post(_Reply(rpc, response, event, _TRAILERS[outcome.cache]))
+    trailers = _TRAILERS[outcome.cache]
+    if node.tracing is not None:
+        about: dict[str, str | int] = {"forebay.version": served.version, "forebay.rows": outcome.rows}
+        trailers += rpc.traced(node.tracing, about | {"forebay.model": served.model}, outcome)
+    node.outbox.post(_Reply(rpc, response, event, trailers))
 
 
 def _usage(

@@ -26,9 +26,9 @@ from forebay.serving.node.familiar import Familiar, familiar_from
 
 _KEPT = frozenset({
     b"authorization", b"content-encoding", b"accept-encoding", b"content-type", b"accept", b"expect",
-    b"content-length", b"inference-header-content-length", b"x-request-id", b"traceparent",
+    b"content-length", b"inference-header-content-length", b"x-request-id", b"traceparent", b"tracestate",
 })  # fmt: skip
-_LISTS = frozenset({b"accept-encoding", b"accept"})
+_LISTS = frozenset({b"accept-encoding", b"accept", b"tracestate"})
 _HEADER_OVERHEAD = 4  # ": " and CRLF
 _PIPELINE = 64
 _LINGER_S = 5.0

@@ -25,6 +25,7 @@ _COUNTERS = (
     ("rows", "Rows computed."),
 )
 _HISTOGRAMS = (
+    ("request", "request_seconds", "How long answered requests took, from their first byte to the answer."),
     ("queue", "queue_seconds", "How long requests waited for their batch."),
     ("compute", "compute_seconds", "How long the model took for a batch."),
     ("batch_rows", "batch_rows", "Rows in a batch."),

@@ -6,6 +6,7 @@ for a model that is not the caller's, and `NotReady` while it loads.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from forebay.core import Principal
@@ -124,6 +125,7 @@ def _versions(node: Node, caller: Principal, model: str) -> tuple[int, ...]:
 def _counted(served: Served) -> ModelStatistics:
     stats: LaneStats = served.lane.stats
     answered = stats.answered
+    used = served.lane.cache.used if served.lane.cache is not None else Counter[str]()
     return ModelStatistics(
         name=served.model,
         version=str(served.version),
@@ -137,6 +139,8 @@ def _counted(served: Served) -> ModelStatistics:
             compute_input=Duration(answered, stats.input_ns),
             compute_infer=Duration(answered, stats.compute_ns),
             compute_output=Duration(answered, stats.output_ns),
+            cache_hit=Duration(used["hit"] + used["shared"], 0),
+            cache_miss=Duration(used["stored"] + used["passed"], 0),
         ),
         batch_stats=batch_statistics(stats.sizes),
     )

@@ -17,7 +17,7 @@ from forebay.core import ForebayError, NodeReport, Snapshot
 from forebay.core.errors import Broken, Conflict, Unauthenticated, message_for
 from forebay.serving.engine import BatchLimits, Lane
 from forebay.serving.node.admission import Admission
-from forebay.serving.node.answers import DOORS, error_body
+from forebay.serving.node.answers import DOORS, error_body, traced
 from forebay.serving.node.artifacts import Artifacts
 from forebay.serving.node.config import NodeConfig
 from forebay.serving.node.doors import Doors, WrongMethod
@@ -32,6 +32,7 @@ from forebay.serving.node.metrics import NodeMetrics
 from forebay.serving.node.outbox import Outbox
 from forebay.serving.node.routing import Routing
 from forebay.serving.node.shipping import Shipper
+from forebay.serving.node.tracing import Tracing
 from forebay.serving.node.versions import Versions, Workers
 from forebay.serving.node.watchdog import EXIT_CODE, Watchdog
 from forebay.serving.usage import FileJournal
@@ -74,6 +75,7 @@ class Node:
         self.http = HttpServer(self, _limits(config))
         self.grpc = GrpcServer(self, GRPC_DOORS, UNSERVED, _http2_limits(config))
         self.grpc_port = 0
+        self.tracing = Tracing.of(config)
         self.metrics = NodeMetrics(self)
         self.hung = ""
         self._watchdog = Watchdog(self._lanes, config.budget.call_s, self._hangs)
@@ -121,6 +123,8 @@ class Node:
         await self.shipper.finish(_LAST_SHIPPING_S)
         await self.hub.close()
         self.journal.close()
+        if self.tracing is not None:
+            await asyncio.to_thread(self.tracing.close)
         self._workers.compute.shutdown()
         self._workers.loading.shutdown()
         self._workers.waiting.shutdown()
@@ -153,7 +157,10 @@ class Node:
         if not isinstance(error, ForebayError):
             error = Broken(message_for(error))
         door = exchange.door
-        exchange.reply(error.status, error_body(exchange.target, door, error), JSON, _headers_for(error))
+        headers = _headers_for(error)
+        if self.tracing is not None:
+            headers += traced(self.tracing, exchange, error.status, {}, error)
+        exchange.reply(error.status, error_body(exchange.target, door, error), JSON, headers)
 
     # What the tasks do.
 

@@ -16,7 +16,7 @@ class Duration(msgspec.Struct, frozen=True):
 
 
 class InferStatistics(msgspec.Struct, frozen=True):
-    """Requests, by what became of them and where their time went. Nobody caches here, so far."""
+    """Requests, by what became of them and where their time went; what a cache does takes no time."""
 
     success: Duration
     fail: Duration
