@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -138,6 +138,45 @@ def test_a_process_that_is_killed_under_load_costs_its_batch_at_most(node: Runni
     assert statuses.count(502) <= 4 * len(killed)
     with node.client(key) as client:
         assert ask(client, "moody", 1).status_code == 200
+
+
+def test_a_model_whose_process_does_not_come_up_is_not_ready_and_says_why(
+    prepared: Prepared, key: Key, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    source = f"""
+        import os
+        if os.path.exists({str(broken)!r}):
+            os._exit(5)
+        def predict(x):
+            if 7 in x:
+                os._exit(6)
+            return x
+    """
+    prepared.deploy("moody", [prepared.keep(write_code(tmp_path / "again", source))])
+    with running(prepared, budget=Budget(code=True)) as node, node.client(key) as client:
+        broken.touch()
+        until(lambda: client.get("/v2/models/moody/ready").status_code == 503, client)
+        (state,) = [state for state in node.node.versions.states() if state.model == "moody"]
+        assert state.state == "failed"
+        assert "its process" in state.error
+        assert client.get("/v2/health/ready").status_code == 200
+        assert client.get("/v2/models/calm/ready").status_code == 200
+        broken.unlink()
+        for _ in range(200):
+            if client.get("/v2/models/moody/ready").status_code == 200:
+                break
+            time.sleep(0.05)
+        assert client.get("/v2/models/moody/ready").status_code == 200
+
+
+def until(true: Callable[[], bool], client: httpx.Client) -> None:
+    """Ask the model, which dies of it, until *true*."""
+    for _ in range(100):
+        ask(client, "moody", 7)
+        if true():
+            return
+    raise AssertionError("never")
 
 
 def test_a_stopped_node_leaves_no_process_behind(prepared: Prepared, key: Key) -> None:

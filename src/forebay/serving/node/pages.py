@@ -53,10 +53,9 @@ def metadata(node: Node, caller: Principal, model: str, version: str | None) -> 
 def ready(node: Node, caller: Principal, model: str, version: str | None) -> bool:
     """Whether a model answers."""
     try:
-        _one(node, caller, model, version)
+        return not _one(node, caller, model, version).lane.trouble
     except NotReady:
         return False
-    return True
 
 
 def config(node: Node, caller: Principal, model: str, version: str | None) -> dict[str, Any]:

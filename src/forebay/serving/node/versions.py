@@ -79,8 +79,14 @@ class Versions:
             self._nudge(name)
 
     def states(self) -> tuple[LoadState, ...]:
-        """How far each version is."""
-        return tuple(self._states.values())
+        """How far each version is; one that is loaded, and in trouble, says which."""
+        troubles = {key: served.lane.trouble for key, served in self._loaded.items()}
+        return tuple(
+            LoadState(state.project, state.model, state.version, "failed", trouble)
+            if (trouble := troubles.get(key, ""))
+            else state
+            for key, state in self._states.items()
+        )
 
     @property
     def ready(self) -> bool:
