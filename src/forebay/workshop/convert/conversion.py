@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from forebay.core.errors import Unsupported
 from forebay.workshop.convert.apart import convert_apart
 from forebay.workshop.convert.contract import Given
 from forebay.workshop.convert.converted import Converted
+from forebay.workshop.convert.mlflow_folder import is_mlflow, read_mlflow
 from forebay.workshop.convert.parity import ROWS_OFF, TOLERANCE
 from forebay.workshop.convert.proof import prove
 from forebay.workshop.convert.samples import read_sample
@@ -44,14 +46,30 @@ def convert(
 
     A function or a class with `predict` is kept as source, with the packages that it imports and those
     in *requirements* pinned, and served as code; so is a folder whose *entry* (`module:name`) names one.
+    Of a folder that MLflow wrote, the example rows and the columns' names are taken over.
 
-    Raises `Different`, which shows the worst
-    row, and `Unsupported`, which names what has no place in the served format.
+    Raises `Different`, which shows the worst row, and `Unsupported`, which names what has no place in
+    the served format.
     """
     if isinstance(sample, str | Path):
         sample = read_sample(Path(sample))
     if entry is not None:
         model = CodeFolder(Path(model), entry)
+    elif isinstance(model, str | Path) and is_mlflow(Path(model)):
+        found = read_mlflow(Path(model))
+        sample = found.sample if sample is None else sample
+        columns = found.columns if columns is None and not hasattr(sample, "columns") else columns
+        inner = convert(
+            found.path,
+            sample,
+            columns=columns,
+            labels=labels,
+            tolerance=tolerance,
+            rows_off=rows_off,
+            keep_sample=keep_sample,
+            trust=trust,
+        )
+        return replace(inner, evidence=({**inner.evidence[0], "mlflow": found.origin}, *inner.evidence[1:]))
     if isinstance(model, str | Path) and (why := reader_of(Path(model)).runs_code(Path(model))):
         if not trust:
             raise Unsupported(why)

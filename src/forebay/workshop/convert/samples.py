@@ -60,14 +60,14 @@ def _json(path: Path) -> Any:
         return _pandas_again(found)
     if isinstance(found, dict):
         found = found.get("records", found.get("rows", [found]))
-    return _rows(found)
+    return rows_of(found)
 
 
 def _json_lines(path: Path) -> Any:
-    return _rows([msgspec.json.decode(line) for line in path.read_bytes().splitlines() if line.strip()])
+    return rows_of([msgspec.json.decode(line) for line in path.read_bytes().splitlines() if line.strip()])
 
 
-def _rows(found: list[Any]) -> Any:
+def rows_of(found: list[Any]) -> Any:
     if found and isinstance(found[0], dict):
         return _frame(need("polars", "sklearn").DataFrame(found, infer_schema_length=None))
     array = np.asarray(found)
