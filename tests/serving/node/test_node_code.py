@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from forebay.core import Key, Limits
+from forebay.core import DataType, Key, Limits, Signature, TensorSpec
 from forebay.serving.runtime import Budget
 from support.code_models import write_code
 from support.nodes import Prepared, Running, running
@@ -177,6 +177,19 @@ def until(true: Callable[[], bool], client: httpx.Client) -> None:
         if true():
             return
     raise AssertionError("never")
+
+
+def test_text_goes_in_and_out(prepared: Prepared, key: Key, tmp_path: Path) -> None:
+    text = Signature((TensorSpec("t", DataType.BYTES, (-1,)),), (TensorSpec("y", DataType.BYTES, (-1,)),))
+    source = """
+        def predict(t):
+            return [word.upper() for word in t]
+    """
+    prepared.deploy("loud", [prepared.keep(write_code(tmp_path / "loud", source, text))])
+    with running(prepared, budget=Budget(code=True)) as node, node.client(key) as client:
+        body = {"inputs": [{"name": "t", "datatype": "BYTES", "shape": [2], "data": ["äh", ""]}]}
+        answer = client.post("/v2/models/loud/infer", json=body)
+        assert answer.json()["outputs"][0]["data"] == ["ÄH", ""]
 
 
 def test_a_stopped_node_leaves_no_process_behind(prepared: Prepared, key: Key) -> None:

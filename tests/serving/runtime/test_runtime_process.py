@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +22,7 @@ import pytest
 from forebay.core import DataType, Signature, TensorSpec
 from forebay.core.errors import Broken, Died, Forbidden, Malformed, NotReady
 from forebay.serving.runtime import Backend, Budget, open_backend
+from forebay.serving.runtime.apart import worker
 from forebay.serving.runtime.process import ProcessBackend
 from support.code_models import info_of, write_code
 
@@ -409,6 +412,22 @@ def test_what_the_code_has_started_ends_with_it(tmp_path: Path) -> None:
         grandchild = int(asked(backend, 1))
         assert not gone(grandchild)
     until(lambda: gone(grandchild), "the grandchild ends")
+
+
+def test_what_a_killed_node_left_in_the_temporary_folder_is_removed_by_the_next(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    left = Path(tempfile.gettempdir(), f"forebay-model-{dead.pid}-left")
+    ours = Path(tempfile.gettempdir(), f"forebay-model-{os.getpid()}-ours")
+    try:
+        left.mkdir()
+        ours.mkdir()
+        worker._sweep.cache_clear()
+        with opened(write_code(tmp_path / "a", DOUBLE)):
+            assert not left.exists()
+            assert ours.exists()
+    finally:
+        shutil.rmtree(ours)
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "in a call that holds the interpreter"])

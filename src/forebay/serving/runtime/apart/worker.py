@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,6 +38,7 @@ from forebay.serving.runtime.apart.frames import (
 )
 from forebay.serving.runtime.backend import Budget
 
+_HOME = "forebay-model-"
 _LOOK_EVERY_S = 0.2
 _LEAVING_S = 1.0
 _MOST_BUFFERS = 256
@@ -79,7 +81,7 @@ class Worker:
         self._asking = threading.Lock()
         self._ended = ended
         self._inbox = Inbox()
-        self._home = tempfile.mkdtemp(prefix="forebay-model-")
+        self._home = _new_home()
         try:
             self._start()
         except OSError:
@@ -279,6 +281,31 @@ class _Watch:
             self._worker.kill(why)
         elif time.monotonic() > self._give_up_at:
             self._worker.kill(f"it did not answer within {self._within_s:g} s")
+
+
+def _new_home() -> str:
+    """An empty folder for a process, called after this one."""
+    _sweep()
+    return tempfile.mkdtemp(prefix=f"{_HOME}{os.getpid()}-")
+
+
+@cache
+def _sweep() -> None:
+    """Remove, once, the folders of nodes that were killed before they could."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_HOME}*-*"):
+        pid = folder.name.removeprefix(_HOME).partition("-")[0]
+        if pid.isdigit() and not _runs(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _how_it_ended(code: int) -> str:
