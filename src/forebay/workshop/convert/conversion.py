@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from forebay.core.errors import Unsupported
 from forebay.workshop.convert.apart import convert_apart
@@ -53,36 +53,44 @@ def convert(
     """
     if isinstance(sample, str | Path):
         sample = read_sample(Path(sample))
+    wishes = Wishes(tolerance, rows_off, keep_sample, trust)
     if entry is not None:
         model = CodeFolder(Path(model), entry)
     elif isinstance(model, str | Path) and is_mlflow(Path(model)):
-        found = read_mlflow(Path(model))
-        sample = found.sample if sample is None else sample
-        columns = found.columns if columns is None and not hasattr(sample, "columns") else columns
-        inner = convert(
-            found.path,
-            sample,
-            columns=columns,
-            labels=labels,
-            tolerance=tolerance,
-            rows_off=rows_off,
-            keep_sample=keep_sample,
-            trust=trust,
-        )
-        return replace(inner, evidence=({**inner.evidence[0], "mlflow": found.origin}, *inner.evidence[1:]))
+        return _of_mlflow(Path(model), Given(sample, columns, labels), wishes)
+    return _converted(model, Given(sample, columns, labels, requirements), wishes)
+
+
+class Wishes(NamedTuple):
+    """How a conversion is judged, and what of it is kept; as `convert` has them."""
+
+    tolerance: float
+    rows_off: float
+    keep_sample: bool
+    trust: bool
+
+
+def _of_mlflow(folder: Path, given: Given, wishes: Wishes) -> Converted:
+    found = read_mlflow(folder)
+    sample = found.sample if given.sample is None else given.sample
+    columns = found.columns if given.columns is None and not hasattr(sample, "columns") else given.columns
+    inner = _converted(found.path, replace(given, sample=sample, columns=columns), wishes)
+    return replace(inner, evidence=({**inner.evidence[0], "mlflow": found.origin}, *inner.evidence[1:]))
+
+
+def _converted(model: Any, given: Given, wishes: Wishes) -> Converted:
     if isinstance(model, str | Path) and (why := reader_of(Path(model)).runs_code(Path(model))):
-        if not trust:
+        if not wishes.trust:
             raise Unsupported(why)
-        wishes = {
-            "columns": None if columns is None else tuple(columns),
-            "labels": None if labels is None else tuple(labels),
-            "tolerance": tolerance,
-            "rows_off": rows_off,
-            "keep_sample": keep_sample,
+        asked = {
+            "columns": None if given.columns is None else tuple(given.columns),
+            "labels": None if given.labels is None else tuple(given.labels),
+            "tolerance": wishes.tolerance,
+            "rows_off": wishes.rows_off,
+            "keep_sample": wishes.keep_sample,
         }
-        return convert_apart(Path(model), sample, wishes)
-    given = Given(sample, columns, labels, requirements)
-    return convert_here(model, given, tolerance, rows_off, keep_sample=keep_sample)
+        return convert_apart(Path(model), given.sample, asked)
+    return convert_here(model, given, wishes.tolerance, wishes.rows_off, keep_sample=wishes.keep_sample)
 
 
 def convert_here(
