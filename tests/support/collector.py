@@ -15,6 +15,7 @@ class Collector:
     """Every span that was told, by name, and of whom."""
 
     def __init__(self) -> None:
+        self.every: list[Any] = []
         self.spans: dict[str, Any] = {}
         self.resource: dict[str, str] = {}
         self.paths: set[str] = set()
@@ -27,6 +28,7 @@ class Collector:
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             self.resource |= {each.key: each.value.string_value for each in resource.resource.attributes}
             for scope in resource.scope_spans:
+                self.every += scope.spans
                 self.spans |= {span.name: span for span in scope.spans}
 
 

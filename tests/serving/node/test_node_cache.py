@@ -107,6 +107,21 @@ def test_texts_are_kept_too_and_requests_for_other_outputs_are_answered_from_the
         assert missing.status_code == 400
 
 
+def test_an_answer_that_failed_says_where_its_time_went_too(node: Running, key: Key) -> None:
+    lane = node.node.routing.find("default", "plain").lane
+    tensor = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}
+    with node.client(key) as one, node.client(key) as two, ThreadPoolExecutor(2) as pool:
+        with holding(lane) as held:
+            first = pool.submit(asked, one, "plain")
+            assert held.began.wait(10)
+            hasty = {"inputs": [tensor], "parameters": {"timeout": 1}}
+            late = pool.submit(two.post, "/v2/models/plain/infer", json=hasty)
+            held.wait_for(lambda lane: lane.waiting == 1)
+        assert late.result().status_code == 504
+        assert late.result().headers["server-timing"].startswith("queue;dur=")
+        assert first.result().status_code == 200
+
+
 def test_an_error_is_never_kept(node: Running, key: Key) -> None:
     with node.client(key) as client:
         for _ in range(2):

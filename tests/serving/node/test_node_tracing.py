@@ -17,6 +17,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00"
 DOOR = "POST /predict/{model}"
 INFER = "inference.GRPCInferenceService/ModelInfer"
+STREAM = "inference.GRPCInferenceService/ModelStreamInfer"
 
 
 @pytest.fixture
@@ -130,6 +131,22 @@ def test_grpc_calls_are_traced_alike(prepared: Prepared, key: Key) -> None:
     assert attributes(whole)["forebay.rows"] == 2
     assert collector.spans["compute"].parent_span_id == whole.span_id
     assert attributes(collector.spans["none"])["error.type"] == "unsupported"
+
+
+def test_each_request_of_a_stream_is_told(prepared: Prepared, key: Key) -> None:
+    good = oip_grpc.encode_request(Call("twice", {"x": np.ones((2, 3), dtype=np.float32)}))
+    bad = oip_grpc.encode_request(Call("nobody", {"x": np.ones((1, 3), dtype=np.float32)}))
+    shown = [("authorization", f"Bearer {key.secret}"), ("traceparent", SAMPLED)]
+    with (
+        collecting() as collector,
+        running(prepared, trace_endpoint=f"{collector.url}/v1/traces") as node,
+        grpc.insecure_channel(f"127.0.0.1:{node.node.grpc_port}") as channel,
+    ):
+        node.wait_ready()
+        stream = channel.stream_stream(f"/{STREAM}")
+        assert len(list(stream(iter([good, bad]), metadata=shown, timeout=10))) == 2
+    told = [attributes(span) for span in collector.every if span.name == STREAM]
+    assert {about.get("forebay.rows", about.get("error.type")) for about in told} == {2, "not-found"}
 
 
 def test_the_collectors_own_variables_hold(

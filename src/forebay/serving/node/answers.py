@@ -63,7 +63,7 @@ def _answered(
     if exchange.gone:
         return
     if outcome.error is not None:
-        node.refuse(exchange, outcome.error)
+        node.refuse(exchange, outcome.error, _timing(outcome))
         return
     try:
         body, headers = _written(served, call, protocol, outcome)
@@ -76,10 +76,7 @@ def _answered(
     if b"accept-encoding" in exchange.headers:
         body, line = encoded(body, exchange.headers[b"accept-encoding"])
         headers += line
-    headers += b"server-timing: queue;dur=%.3f, compute;dur=%.3f\r\n" % (
-        outcome.queue_ns / 1e6,
-        outcome.compute_ns / 1e6,
-    )
+    headers += _timing(outcome)
     if node.tracing is not None:
         headers += _traced(node.tracing, exchange, served, outcome)
     assert exchange.principal is not None
@@ -121,6 +118,14 @@ def traced(
         about |= {"forebay.project": exchange.principal.project, "forebay.model": exchange.model}
     found = tracing.tell(f"{method} {path}", exchange.headers, exchange.began_s, about, result)
     return f"traceresponse: {found}\r\n".encode() if found else b""
+
+
+def _timing(outcome: Outcome) -> bytes:
+    """Where the time went, in milliseconds."""
+    return b"server-timing: queue;dur=%.3f, compute;dur=%.3f\r\n" % (
+        outcome.queue_ns / 1e6,
+        outcome.compute_ns / 1e6,
+    )
 
 
 class _Reply(NamedTuple):

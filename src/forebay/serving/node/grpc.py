@@ -331,14 +331,24 @@ class Rpc(Stream):
                 turn.leave()
         self.turns.clear()
 
-    def traced(self, tracing: Tracing, said: dict[str, str | int], result: Outcome | ForebayError) -> bytes:
-        """Tell of this call; the header line by which the caller finds its trace, if there is one."""
+    def traced(
+        self,
+        tracing: Tracing,
+        said: dict[str, str | int],
+        result: Outcome | ForebayError,
+        began_s: float | None = None,
+    ) -> bytes:
+        """Tell of this call, or of a message of it that came at *began_s*.
+
+        Returns the header line by which the caller finds the trace, if there is one.
+        """
         path = "none" if self.door is None else self.door.path.lstrip("/")
         code = status_of(result) if isinstance(result, ForebayError) else Status.OK
         about = said | {"rpc.system": "grpc", "rpc.method": path, "rpc.grpc.status_code": int(code)}
         if self.principal is not None:
             about["forebay.project"] = self.principal.project
-        found = tracing.tell(path, self.headers, self.began_s, about, result)
+        moment_s = self.began_s if began_s is None else began_s
+        found = tracing.tell(path, self.headers, moment_s, about, result)
         return header_block([(b"traceresponse", found.encode())]) if found else b""
 
     # Messages.

@@ -55,9 +55,18 @@ def _answered(node: Node, rpc: Rpc, served: Served, call: Call, outcome: Outcome
     event = _usage(rpc, served, outcome, rpc.message_bytes, len(response), rpc.began_s)
     trailers = _TRAILERS[outcome.cache]
     if node.tracing is not None:
-        about: dict[str, str | int] = {"forebay.version": served.version, "forebay.rows": outcome.rows}
-        trailers += rpc.traced(node.tracing, about | {"forebay.model": served.model}, outcome)
+        trailers += rpc.traced(node.tracing, _about(served, outcome), outcome)
     node.outbox.post(_Reply(rpc, response, event, trailers))
+
+
+def _about(served: Served, outcome: Outcome) -> dict[str, str | int]:
+    """What a trace says of an answer."""
+    return {
+        "forebay.model": served.model,
+        "forebay.version": served.version,
+        "forebay.rows": outcome.rows,
+        "forebay.cache": outcome.cache,
+    }
 
 
 def _usage(
@@ -120,9 +129,12 @@ class _Asked(NamedTuple):
 
     def fail(self, call: Call, error: ForebayError) -> None:
         """Say *error* in the request's turn, or as the stream's own status where the caller wants that."""
+        tracing = self.rpc.node.tracing
         if self.rpc.headers.get(b"triton_grpc_error") == b"true":
             self.rpc.refuse(error)
         else:
+            if tracing is not None:
+                self.rpc.traced(tracing, {}, error, self.began_s)
             self.turn.answer(oip_grpc.encode_stream_error(message_for(error), call.id))
 
 
@@ -143,6 +155,8 @@ def _stream_answered(node: Node, asked: _Asked, served: Served, call: Call, outc
     responses = [response]
     if call.parameters.get(_FINAL) is True:
         responses.append(oip_grpc.encode_final(answer))
+    if node.tracing is not None:
+        asked.rpc.traced(node.tracing, _about(served, outcome), outcome, asked.began_s)
     node.outbox.post(_StreamReply(asked, call, tuple(map(oip_grpc.streamed, responses)), event))
 
 

@@ -152,12 +152,12 @@ class Node:
             _log.exception("%s %s failed", exchange.method.decode(), exchange.door.path)
             self.refuse(exchange, error)
 
-    def refuse(self, exchange: Exchange, error: Exception) -> None:
-        """Answer with *error*."""
+    def refuse(self, exchange: Exchange, error: Exception, headers: bytes = b"") -> None:
+        """Answer with *error*; *headers* are lines to go with it."""
         if not isinstance(error, ForebayError):
             error = Broken(message_for(error))
         door = exchange.door
-        headers = _headers_for(error)
+        headers += _headers_for(error)
         if self.tracing is not None:
             headers += traced(self.tracing, exchange, error.status, {}, error)
         exchange.reply(error.status, error_body(exchange.target, door, error), JSON, headers)
