@@ -39,7 +39,9 @@ def test_workers_share_the_cores_unless_somebody_says_how_many_threads(
 def test_a_node_is_told_what_it_may_use_and_nothing_that_is_not_asked_for(tmp_path: Path) -> None:
     here = machine()
     assert budget_of(tmp_path) == Budget(here.cores, call_s=60.0, memory_bytes=here.memory_bytes // 2)
-    asked = budget_of(tmp_path, allow_code=True, hang_s=5.0, code_start_s=9.0, code_memory_bytes=GB)
-    assert asked == Budget(here.cores, code=True, call_s=5.0, start_s=9.0, memory_bytes=GB)
+    asked = budget_of(
+        tmp_path, spin=True, allow_code=True, hang_s=5.0, code_start_s=9.0, code_memory_bytes=GB
+    )
+    assert asked == Budget(here.cores, spin=True, code=True, call_s=5.0, start_s=9.0, memory_bytes=GB)
     config = node_config(Settings.load({}, home=tmp_path, key="fb-0-0"))
     assert config.machine == str(here)

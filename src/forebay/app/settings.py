@@ -89,6 +89,10 @@ class Settings:
         "shared between the workers.",
         _NOT_NEGATIVE,
     ] = 0
+    spin: Annotated[
+        bool,
+        "Whether the threads of a batch wait awake: quicker on free cores, for half as much CPU again.",
+    ] = False
     hang_s: Annotated[
         float,
         "How long one batch may compute before it counts as hung, and its process is ended.",

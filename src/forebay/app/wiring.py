@@ -103,6 +103,7 @@ def node_config(settings: Settings, worker: int = 0) -> NodeConfig:
         connections=settings.connections,
         budget=Budget(
             threads=settings.threads or max(1, here.cores // settings.workers),
+            spin=settings.spin,
             code=settings.allow_code,
             call_s=settings.hang_s,
             start_s=settings.code_start_s,

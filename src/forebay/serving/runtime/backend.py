@@ -18,11 +18,13 @@ from forebay.core.errors import Forbidden, Malformed
 class Budget:
     """What a backend may use of the machine, and how its log calls it.
 
-    The rest is for code in processes of their own: whether there may be any, how long a call and the
-    start of a process may take, and how large a process may grow (0: as large as it likes).
+    Threads that `spin` wait awake for their next piece of work. The rest is for code in processes of
+    their own: whether there may be any, how long a call and the start of a process may take, and how
+    large a process may grow (0: as large as it likes).
     """
 
     threads: int = 1
+    spin: bool = False
     label: str = "model"
     code: bool = False
     call_s: float = 60.0

@@ -49,7 +49,7 @@ class OnnxBackend(Backend):
         options.log_severity_level = _QUIET
         options.intra_op_num_threads = budget.threads
         options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(budget.spin)))
         try:
             self._session: Any = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises classes of its own making
