@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from forebay.client.evidence import line_of
 from forebay.core import ArtifactInfo, TensorSpec
 
 _FEW = 12
@@ -31,11 +32,4 @@ def _spec(spec: TensorSpec) -> str:
 
 
 def _evidence(entry: dict[str, Any]) -> str:
-    kind = entry.get("kind", "measurement")
-    simple = {name: value for name, value in entry.items() if isinstance(value, str | int | float)}
-    told = ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in simple.items()
-        if name not in ("kind", "source")
-    )
-    return f"{kind}: {told}"
+    return f"{entry.get('kind', 'measurement')}: {line_of(entry)}"

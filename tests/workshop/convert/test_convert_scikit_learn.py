@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import polars as pl
 import pytest
@@ -17,6 +18,7 @@ from sklearn.ensemble import (
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
+    IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -25,14 +27,22 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import LocalOutlierFactor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, SplineTransformer, StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    SplineTransformer,
+    StandardScaler,
+    TargetEncoder,
+)
+from sklearn.svm import LinearSVC, OneClassSVM
 
 from forebay.core import INFO_NAME, Array, ArtifactInfo, DataType
 from forebay.core.errors import Malformed, Unsupported
 from forebay.workshop.convert import Converted, Different, convert, verify
+from forebay.workshop.convert.columnar import OPSETS
 from forebay.workshop.convert.running import answer, opened
 
 PEOPLE: dict[str, list[Any]] = {
@@ -140,7 +150,7 @@ def test_a_text_classifier_takes_texts_on_a_machine_without_locales() -> None:
 
 def test_a_classifier_without_probabilities_answers_labels_only() -> None:
     pixels, digit = digits()
-    for model in (LinearSVC(), RidgeClassifier()):
+    for model in (LinearSVC(), RidgeClassifier(), make_pipeline(StandardScaler(), LinearSVC())):
         converted = convert(model.fit(pixels, digit), pixels[:50])
         assert [spec.name for spec in converted.signature.outputs] == ["label"]
 
@@ -210,6 +220,72 @@ def test_the_same_model_gives_the_same_artifact(tmp_path: Path) -> None:
     assert first.save(tmp_path / "c").digest == second.save(tmp_path / "d").digest
 
 
+@pytest.mark.parametrize(
+    "model",
+    [IsolationForest(n_estimators=5, random_state=0), LocalOutlierFactor(novelty=True), OneClassSVM()],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_detector_of_outliers_answers_its_verdict_and_its_score(model: Any, tmp_path: Path) -> None:
+    pixels, _ = digits()
+    converted = convert(model.fit(pixels[:300]), pixels[300:])
+    label, score = converted.signature.outputs
+    assert (label.name, label.datatype) == ("label", DataType.INT64)
+    assert (score.name, score.datatype, score.shape) == ("score", DataType.FP32, (-1, 1))
+    converted.save(tmp_path)
+    assert verify(tmp_path)[0] == converted.info
+
+
+def test_every_graph_says_the_same_opsets_and_gives_plain_tensors() -> None:
+    pixels, digit = digits()
+    for model in (
+        IsolationForest(n_estimators=5),
+        RandomForestClassifier(5),
+        make_pipeline(StandardScaler(), LinearSVC()),
+    ):
+        converted = convert(model.fit(pixels, digit), pixels[:50])
+        proto = onnx.load_from_string(bytes_of(converted))
+        assert all(opset.version <= OPSETS[opset.domain] for opset in proto.opset_import)
+        assert {node.op_type for node in proto.graph.node}.isdisjoint({"ZipMap"})
+
+
+def bytes_of(converted: Converted) -> bytes:
+    content = converted.files[converted.info.model]
+    assert isinstance(content, bytes)
+    return content
+
+
+def test_classes_get_names_where_their_owner_gives_them() -> None:
+    pixels, digit = digits()
+    model = LogisticRegression(max_iter=5000).fit(pixels, digit > 4)
+    converted = convert(model, pixels[:50], labels=["low", "high"])
+    label, probabilities = converted.signature.outputs
+    assert (label.datatype, probabilities.columns) == (DataType.BYTES, ("low", "high"))
+    with opened(converted.files, converted.info) as backend:
+        got = answer(backend, {"x": pixels.astype(np.float32)})
+    assert got["label"].tolist() == np.where(model.predict(pixels), "high", "low").tolist()
+    with pytest.raises(Malformed, match="3 labels for 2 classes; give each class a name"):
+        convert(model, pixels[:50], labels=["a", "b", "c"])
+    with pytest.raises(Malformed, match="labels are names for classes, and this model has none"):
+        convert(Ridge().fit(pixels, digit), pixels[:50], labels=["a"])
+
+
+def test_no_row_stays_with_the_version_if_its_owner_keeps_them(tmp_path: Path) -> None:
+    pixels, digit = digits()
+    converted = convert(LogisticRegression(max_iter=5000).fit(pixels, digit), pixels[:50], keep_sample=False)
+    converted.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["forebay.json", "model.onnx"]
+    assert converted.sample == {}
+    assert verify(tmp_path)[1]["rows"] == "zeros"
+
+
+def test_trees_fitted_on_float64_are_held_to_what_they_say_to_float64_rows() -> None:
+    draw = np.random.default_rng(0)
+    wide = draw.normal(size=(2000, 5)) * 1e3  # more digits than a float32 has
+    model = HistGradientBoostingClassifier(max_iter=20).fit(wide, wide[:, 0] > wide[:, 1])
+    parity = convert(model, wide).evidence[0]
+    assert (parity["rows"], parity["rows_off"]) == (2000, 0)
+
+
 def test_a_step_that_has_no_place_in_onnx_is_named() -> None:
     pixels, digit = digits()
     spline = make_pipeline(SplineTransformer(), Ridge()).fit(pixels, digit)
@@ -218,6 +294,9 @@ def test_a_step_that_has_no_place_in_onnx_is_named() -> None:
     python = make_pipeline(FunctionTransformer(np.log1p), Ridge()).fit(pixels, digit)
     with pytest.raises(Unsupported, match="runs Python code"):
         convert(python, pixels[:10])
+    target = make_pipeline(TargetEncoder(cv=2), LogisticRegression(max_iter=5000)).fit(pixels, digit % 3)
+    with pytest.raises(Unsupported, match="TargetEncoder for binary classification"):
+        convert(target, pixels[:10])
 
 
 def test_a_conversion_that_differs_is_refused_and_shows_the_worst_row() -> None:

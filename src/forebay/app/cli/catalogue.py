@@ -8,6 +8,7 @@ import click
 
 from forebay.app.cli import paper
 from forebay.app.cli.frame import Talk, talking
+from forebay.client.evidence import line_of
 from forebay.client.results import Version
 from forebay.client.shown import bytes_text, gist_of, text_of
 from forebay.core import ModelRef, Signature
@@ -90,10 +91,7 @@ def _lineage(lineage: dict[str, Any]) -> list[tuple[str, str]]:
 
 def evidence(version: Version) -> list[tuple[str, str]]:
     """A line for each thing that was measured."""
-    return [
-        (entry.get("kind", "measured"), gist_of({n: v for n, v in entry.items() if n != "kind"}))
-        for entry in version.evidence
-    ]
+    return [(entry.get("kind", "measured"), line_of(entry)) for entry in version.evidence]
 
 
 def _signature(signature: Signature) -> list[tuple[str, str]]:

@@ -84,10 +84,10 @@ def outputs_of(work: Work) -> dict[str, tuple[DataType, list[int | None]]]:
     """Datatype and shape of each output, for who writes the graph."""
     found: dict[str, tuple[DataType, list[int | None]]] = {}
     for name, values in work.first.items():
-        shape = _shape(name, values.shape[1:])
+        shape = values.shape[1:] if name == LABEL or values.ndim > 1 else (1,)
         texts = name == LABEL and all(isinstance(value, str) for value in work.predictor.classes)
         numbers = DataType.INT64 if name == LABEL else DataType.FP32
-        found[name] = (DataType.BYTES if texts else numbers, [None, *shape[1:]])
+        found[name] = (DataType.BYTES if texts else numbers, [None, *shape])
     return found
 
 
@@ -104,21 +104,17 @@ def _inputs(work: Work) -> tuple[TensorSpec, ...]:
 
 def _outputs(work: Work, proto: Any, classes: Sequence[Any]) -> tuple[TensorSpec, ...]:
     datatypes = datatypes_of_outputs(proto.graph)
+    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in proto.graph.output}
     columns = tuple(map(_class_name, classes))
     return tuple(
         TensorSpec(
             name,
             datatypes[name],
-            _shape(name, values.shape[1:]),
+            (-1, 1) if values.ndim == 1 and ranks[name] == 2 else (-1, *values.shape[1:]),
             columns if name == PROBABILITIES else (),
         )
         for name, values in work.first.items()
     )
-
-
-def _shape(name: str, rest: tuple[int, ...]) -> tuple[int, ...]:
-    """A number for each row travels as a column, as converters write it."""
-    return (-1, 1) if name != LABEL and not rest else (-1, *rest)
 
 
 def _class_name(value: Any) -> str:

@@ -81,6 +81,9 @@ def _options(predictor: Predictor, model: Any) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {
         id(part): {"locale": "C"} for _, part in parts(model) if isinstance(part, CountVectorizer)
     }
+    for _, part in parts(model):
+        if hasattr(part, "decision_function") and not hasattr(part, "predict_proba"):
+            found.setdefault(id(part), {})  # or a pipeline hands it an option that it does not know
     if "probabilities" in predictor.functions:
         found[id(model)] = {"zipmap": False}
     return found

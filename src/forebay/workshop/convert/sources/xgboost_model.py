@@ -132,5 +132,6 @@ def _values(entry: dict[str, Any]) -> list[Any] | None:
         return None
     if "offsets" not in entry:
         return list(entry["values"])
-    text, offsets = bytes(entry["values"]), entry["offsets"]
+    text = bytes(value & 0xFF for value in entry["values"])  # XGBoost writes them with a sign
+    offsets = entry["offsets"]
     return [text[start:end].decode() for start, end in pairwise(offsets)]
