@@ -84,7 +84,9 @@ class TensorSpec(msgspec.Struct, frozen=True, omit_defaults=True):
         """Raise `Malformed` unless *array* fits: datatype, number of dimensions, fixed dimensions, NaN."""
         if array.dtype != _DTYPES[self.datatype]:
             raise Malformed(f"input {self.name!r} takes {self.datatype}, got {array.dtype}")
-        if array.shape != self.shape and not self._takes(array.shape):
+        shape = array.shape
+        usual = shape and self.shape[:1] == (-1,) and shape[1:] == self.shape[1:]
+        if not usual and not self._takes(shape):
             raise Malformed(
                 f"input {self.name!r} takes the shape {list(self.shape)} (-1 varies), got {list(array.shape)}"
             )

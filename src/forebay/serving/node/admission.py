@@ -35,8 +35,11 @@ class Admission:
 
     def admit(self, authorization: bytes | None, permission: Permission, model: str | None) -> Principal:
         """The caller, if they may do this; raises `Unauthenticated` or `Forbidden`."""
-        principal = self.identify(authorization)
-        principal.require(permission, model)
+        principal = self._seen.get(authorization) if authorization is not None else None
+        if principal is None:
+            principal = self.identify(authorization)
+        if principal.models is not None or permission not in principal.permissions:
+            principal.require(permission, model)
         return principal
 
 

@@ -30,7 +30,8 @@ def ask(
 
     *wait_s* is the longest that the node lets anybody wait, counted from *began_s*.
     """
-    served.check_bf16(call.bf16)
+    if call.bf16 or served.bf16_in:
+        served.check_bf16(call.bf16)
     if call.timeout_s is not None:
         wait_s = min(wait_s, call.timeout_s)
     lane = served.lane

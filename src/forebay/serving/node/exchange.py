@@ -53,6 +53,11 @@ class Exchange:
         self.began_s = began_s
         self.headers: dict[bytes, bytes] = {}
 
+    def fill(self, body: bytes) -> None:
+        """Keep the whole body."""
+        self._chunks = [body]
+        self.size = len(body)
+
     def add(self, chunk: bytes) -> None:
         """Keep a piece of the body."""
         self._chunks.append(chunk)
@@ -79,13 +84,13 @@ class Exchange:
             (
                 _start(status, content_type),
                 b"%d\r\n" % len(body),
-                connection.date_line,
+                connection.server.date_line,
                 headers,
                 b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n",
                 b"" if self.method == b"HEAD" else body,
             )
         )
-        connection.count(self.door.path if self.door is not None else "none", status)
+        connection.server.answers[self.door.path if self.door is not None else "none", status] += 1
         connection.flush()
 
     def lost(self) -> None:

@@ -135,7 +135,7 @@ class Connection(asyncio.Protocol):
     """One peer. Requests are answered in the order in which they came, whoever is ready first."""
 
     def __init__(self, server: HttpServer) -> None:
-        self._server = server
+        self.server = server
         self._application = server.application
         self._limits = server.limits
         self._transport: asyncio.Transport
@@ -153,11 +153,6 @@ class Connection(asyncio.Protocol):
         self._messages = 0
 
     @property
-    def date_line(self) -> bytes:
-        """The Date header, made once for all connections."""
-        return self._server.date_line
-
-    @property
     def _is_between(self) -> bool:
         """Whether the next byte begins a request."""
         return self._phase is _Phase.IDLE and not self._head_bytes
@@ -166,16 +161,12 @@ class Connection(asyncio.Protocol):
     def _lingers(self) -> bool:
         return self._phase is _Phase.LINGER
 
-    def count(self, door: str, status: int) -> None:
-        """One more answer with *status*."""
-        self._server.answers[door, status] += 1
-
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        self._server.connections.add(self)
-        if len(self._server.connections) > self._limits.connections:
+        self.server.connections.add(self)
+        if len(self.server.connections) > self._limits.connections:
             self._stop_reading(NotReady("too many connections; try again", retry_after_s=1.0))
 
     def data_received(self, data: bytes) -> None:
@@ -196,8 +187,8 @@ class Connection(asyncio.Protocol):
         self._since_s = time.monotonic()
         exchange = Exchange(self, self._since_s)
         _, _, exchange.method, exchange.target, exchange.headers = familiar
-        exchange.add(data[len(familiar.head) :])
-        exchange.keep_alive = not self._server.draining and not self._closing
+        exchange.fill(data[len(familiar.head) :])
+        exchange.keep_alive = not self.server.draining and not self._closing
         self._queue.append(exchange)
         try:
             self._application.open(exchange)
@@ -233,7 +224,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self._server.removed(self)
+        self.server.removed(self)
         self._drop_rest()
 
     def pause_writing(self) -> None:
@@ -310,7 +301,7 @@ class Connection(asyncio.Protocol):
         exchange.keep_alive = (
             self._parser.should_keep_alive()
             and not self._parser.should_upgrade()
-            and not self._server.draining
+            and not self.server.draining
             and not self._closing
         )
         # Only a lone request that leaves the connection open can be met again.
@@ -363,7 +354,7 @@ class Connection(asyncio.Protocol):
             self._stop_reading(Slow("the body took too long to arrive"))
         elif self._phase is _Phase.LINGER and waited_s > _LINGER_S:
             self.abort()
-        elif self._phase is _Phase.IDLE and not self._queue and self._server.enough(waited_s):
+        elif self._phase is _Phase.IDLE and not self._queue and self.server.enough(waited_s):
             self._transport.close()
 
     # Limits.

@@ -32,10 +32,9 @@ class Served(NamedTuple):
 
     def check_bf16(self, said: tuple[str, ...]) -> None:
         """Raise `Malformed` when the inputs that came as BF16 are not those that the model takes so."""
-        if said != () or self.bf16_in:
-            for name in self.bf16_in.symmetric_difference(said):
-                takes = "takes BF16" if name in self.bf16_in else "does not take BF16"
-                raise Malformed(f"input {name!r} {takes}; GET /v2/models/{self.model} says what it takes")
+        for name in self.bf16_in.symmetric_difference(said):
+            takes = "takes BF16" if name in self.bf16_in else "does not take BF16"
+            raise Malformed(f"input {name!r} {takes}; GET /v2/models/{self.model} says what it takes")
 
 
 class Route:

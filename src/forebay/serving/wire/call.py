@@ -30,6 +30,21 @@ class Call(msgspec.Struct, gc=False):
     timeout_s: float | None = None
     bf16: tuple[str, ...] = ()
 
+    def with_inputs(self, inputs: Tensors, model: str, version: str | None) -> Call:
+        """The same request with other *inputs*, for *model*."""
+        return Call(
+            model,
+            inputs,
+            version,
+            self.id,
+            self.outputs,
+            self.binary,
+            self.binary_of,
+            self.parameters and dict(self.parameters),
+            self.timeout_s,
+            self.bf16,
+        )
+
     def wants_binary(self, output: str) -> bool:
         """Whether *output* goes back as bytes."""
         return self.binary_of.get(output, self.binary)

@@ -54,19 +54,7 @@ class Head(msgspec.Struct, frozen=True):
         for tensor in self.tensors:
             inputs[tensor.name] = _array_at(body, start, tensor)
             start += tensor.size
-        said = self.call
-        return Call(
-            model,
-            inputs,
-            version,
-            said.id,
-            said.outputs,
-            said.binary,
-            said.binary_of,
-            said.parameters and dict(said.parameters),
-            said.timeout_s,
-            said.bf16,
-        )
+        return self.call.with_inputs(inputs, model, version)
 
     def _refuse(self, there: int) -> None:
         for tensor in self.tensors:

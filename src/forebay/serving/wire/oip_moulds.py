@@ -48,10 +48,7 @@ class Mould(msgspec.Struct, frozen=True):
             return None
         if array is None:
             return None
-        said = self.call
-        return msgspec.structs.replace(
-            said, model=model, version=version, inputs={self.name: array}, parameters=dict(said.parameters)
-        )
+        return self.call.with_inputs({self.name: array}, model, version)
 
     def _array_from(self, data: Any) -> Array | None:
         array = numbers_from(data, self.form)
@@ -74,18 +71,18 @@ class Moulds:
         start = body.rfind(b"[", 0, end)
         if start < 0 or start + len(body) - end > _MOST_TEXT_BYTES:
             return None
-        mould = self._mould(body[:start], body[end:])
+        text = (body[:start], body[end:])
+        mould = self._moulds.get(text)
+        if mould is None:
+            mould = self._new(text)
         return None if mould is None else mould.filled(body[start:end], model, version)
 
-    def _mould(self, before: bytes, behind: bytes) -> Mould | None:
-        text = (before, behind)
-        if text in self._moulds:
-            return self._moulds[text]
-        if not self._seen_before(hash(text)):
+    def _new(self, text: tuple[bytes, bytes]) -> Mould | None:
+        if text in self._moulds or not self._seen_before(hash(text)):
             return None
         if len(self._moulds) >= _REMEMBERED:
             self._moulds.clear()
-        made = self._moulds[text] = _made(before, behind, self._read)
+        made = self._moulds[text] = _made(*text, self._read)
         return made
 
     def _seen_before(self, text: int) -> bool:
