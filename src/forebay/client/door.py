@@ -21,6 +21,7 @@ Body = Callable[[], Iterable[bytes]]
 """Makes the body anew, so that a second try sends all of it."""
 
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+_CONNECT_S = 5.0
 _BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _PASSING = _BUSY | {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
 
@@ -72,7 +73,7 @@ class Door:
         self._http = httpx.Client(
             base_url=self.url,
             headers={"Authorization": f"Bearer {key}"},
-            timeout=httpx.Timeout(timeout_s, connect=5.0),
+            timeout=httpx.Timeout(timeout_s, connect=_CONNECT_S),
             trust_env=not is_loopback(self.url),  # a company's proxy knows nothing of this machine
         )
 
@@ -101,17 +102,23 @@ class Door:
         headers: dict[str, str] | None = None,
         patience: Patience | None = None,
         absent: frozenset[int] = frozenset(),
+        timeout_s: float | None = None,
     ) -> httpx.Response:
-        """Send until there is an answer; raises `ForebayError` unless its status is below 400 or *absent*."""
+        """Send until there is an answer; raises `ForebayError` unless its status is below 400 or *absent*.
+
+        What is known to take long has a *timeout_s* of its own.
+        """
         content = None if json is None else orjson.dumps(json, option=orjson.OPT_SERIALIZE_NUMPY)
         sent = dict(headers or {})
         if content is not None:
             sent["Content-Type"] = "application/json"
         given = {name: value for name, value in (query or {}).items() if value is not None}
 
+        timeout = httpx.Timeout(timeout_s or self._timeout_s, connect=_CONNECT_S)
+
         def once() -> httpx.Response:
             return self._http.request(
-                method, path, content=body() if body else content, params=given, headers=sent
+                method, path, content=body() if body else content, params=given, headers=sent, timeout=timeout
             )
 
         response = self._persist(once, method in _REPEATABLE, patience or self.patience)
@@ -121,7 +128,7 @@ class Door:
 
     def events(self, path: str, **query: Any) -> Iterator[bytes]:
         """The `data:` lines of an event stream; ends when the stream does. One try: the caller comes back."""
-        quiet = httpx.Timeout(self._timeout_s, connect=5.0)
+        quiet = httpx.Timeout(self._timeout_s, connect=_CONNECT_S)
         try:
             with self._http.stream("GET", path, params=query, timeout=quiet) as response:
                 if response.status_code >= HTTPStatus.BAD_REQUEST:

@@ -18,7 +18,19 @@ from forebay.client.places import Place, find_place
 from forebay.client.predictions import Predictions
 from forebay.client.progress import Progress, progress_for
 from forebay.client.publishing import Said, card_text, start_publish, train_request
-from forebay.client.results import Alias, Deployment, Items, Job, Me, Model, Node, Plan, Usage, Version
+from forebay.client.results import (
+    Alias,
+    Deployment,
+    Items,
+    Job,
+    Me,
+    Model,
+    Node,
+    Plan,
+    Usage,
+    Verification,
+    Version,
+)
 from forebay.client.rollout import Rollouts, WhichVersion, body_for, ref_of
 from forebay.client.rows import Rows, rows_of
 from forebay.client.shown import Listing
@@ -26,6 +38,8 @@ from forebay.client.sources import How
 from forebay.client.tenancy import KeysOf, ProjectsOf
 from forebay.core import INFO_NAME, ArtifactInfo, ModelRef
 from forebay.core.errors import ForebayError, Malformed, NotFound, NotReady
+
+_LONG_S = 3600.0
 
 
 def connect(url: str | None = None, key: str | None = None, project: str | None = None) -> Hub:
@@ -311,6 +325,10 @@ class Hub:
         """What was used and what it costs, by model, key, version or day."""
         query = {"by": by, "since": _moment(since), "until": _moment(until)}
         return self._door.ask("GET", f"/api/v1/projects/{self.project}/usage", Usage, query=query)
+
+    def verify_usage(self) -> Verification:
+        """Let the hub read its whole ledger and say whether it is what the nodes wrote; takes a while."""
+        return self._door.ask("GET", "/api/v1/usage/verification", Verification, timeout_s=_LONG_S)
 
     def nodes(self) -> Listing[Node]:
         """The nodes that this hub has heard of."""

@@ -220,6 +220,14 @@ class UsageTotal(UsageRow, frozen=True):
     amount: Decimal = Decimal(0)
 
 
+class Verification(Shown, frozen=True):
+    """What reading the whole ledger gave; `faults` has a sentence for each thing that is wrong."""
+
+    blocks: int = 0
+    events: int = 0
+    faults: list[str] = msgspec.field(default_factory=list)
+
+
 class Usage(Shown, frozen=True):
     """A summary of the ledger under a plan; the items' costs add up to the total's exactly."""
 

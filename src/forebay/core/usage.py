@@ -28,8 +28,3 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     wall_ns: int
     request_id: str = ""
     cached: bool = False
-
-    @property
-    def cached_rows(self) -> int:
-        """Its rows, if they were answered without computing."""
-        return self.rows if self.cached else 0

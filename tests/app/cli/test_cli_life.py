@@ -200,6 +200,9 @@ def test_what_was_asked_is_in_the_bill(shell: Shell, published: str) -> None:
     until(lambda: groups().get(published, 0) >= 1)
     assert f"{published}:1" in shell.run("usage", "--by", "version").stdout
     assert shell.json("usage", "--until", "2020-01-01")["items"] == []
+    verified = shell.json("usage", "verify")
+    assert (verified["events"] > 0, verified["faults"]) == (True, [])
+    assert "no faults" in shell.run("usage", "verify").stdout
     assert shell.json("plans")[0]["name"] == "default"
     assert "default" in shell.run("plans").stdout
 

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from sqlalchemy.event import listen
 
 from forebay.control.access import Role
-from forebay.control.billing.tables import LedgerRow
+from forebay.control.billing.tables import BlockRow, LedgerRow
 from forebay.control.store import Database
 from forebay.core import Shipment, UsageEvent
 from support.hub import RunningHub
@@ -94,6 +94,16 @@ def test_the_ledger_can_be_read_page_by_page(node: httpx.Client, admin: httpx.Cl
         "items": [],
         "after": second["after"],
     }
+
+
+def test_the_ledger_can_be_verified(hub: RunningHub, node: httpx.Client, admin: httpx.Client) -> None:
+    ship(node, event(), event("iris"))
+    assert admin.get("/api/v1/usage/verification").json() == {"blocks": 1, "events": 2, "faults": []}
+    with hub.services.database.write() as session:
+        session.execute(update(BlockRow).values(payload=b"something else"))
+    found = admin.get("/api/v1/usage/verification").json()
+    assert "does not fit its seal" in found["faults"][0]
+    assert hub.holder(Role.DEVELOPER).get("/api/v1/usage/verification").status_code == 403
 
 
 def test_what_never_arrived_can_be_seen(hub: RunningHub, node: httpx.Client, admin: httpx.Client) -> None:

@@ -8,8 +8,9 @@ import click
 
 from forebay.app.cli import paper
 from forebay.app.cli.frame import Plural, Talk, talking
-from forebay.client.results import NewKey, Usage, UsageRow
+from forebay.client.results import NewKey, Usage, UsageRow, Verification
 from forebay.client.shown import bytes_text
+from forebay.core.errors import Broken
 
 _PERIODS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -108,7 +109,7 @@ def revoke_key(talk: Talk, key_id: str) -> None:
     talk.answer({"revoked": key_id}, lambda: paper.line(f"key {key_id} is refused from now on"))
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--by",
     type=click.Choice(["model", "key", "version", "day"]),
@@ -126,8 +127,26 @@ def usage(talk: Talk, by: str, since: datetime | None, until: datetime | None) -
 
     Costs are shown to six places; --json has them exactly.
     """
+    if click.get_current_context().invoked_subcommand:
+        return
     found = talk.hub.usage(by, since=since, until=until)
     talk.answer(found, lambda: _show_usage(found, by))
+
+
+@usage.command("verify")
+@talking
+def verify_usage(talk: Talk) -> None:
+    """Read the whole ledger: every byte as a node wrote it, nothing missing, the totals right."""
+    found = talk.hub.verify_usage()
+    talk.answer(found, lambda: _show_verification(found))
+    if found.faults:
+        raise Broken("the ledger is not what the nodes wrote; restore the hub's database from a backup")
+
+
+def _show_verification(found: Verification) -> None:
+    for fault in found.faults:
+        paper.line(fault)
+    paper.line(f"read {found.events} events in {found.blocks} blocks: {len(found.faults) or 'no'} faults")
 
 
 def _show_usage(found: Usage, by: str) -> None:

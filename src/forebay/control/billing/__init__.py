@@ -8,6 +8,7 @@ from forebay.control.billing.blocks import Entry
 from forebay.control.billing.ledger import Gap, Ledger
 from forebay.control.billing.rating import DEFAULT_PLAN, Plan, Use, amount, cost
 from forebay.control.billing.summary import Grouping, Line, Summary
+from forebay.control.billing.verify import Verified
 
 __all__ = [
     "DEFAULT_PLAN",
@@ -19,6 +20,7 @@ __all__ = [
     "Plan",
     "Summary",
     "Use",
+    "Verified",
     "amount",
     "cost",
 ]

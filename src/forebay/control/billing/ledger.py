@@ -16,6 +16,7 @@ from forebay.control.billing.rating import DEFAULT_PLAN, Plan
 from forebay.control.billing.storing import keep
 from forebay.control.billing.summary import Grouping, Summary, summarise
 from forebay.control.billing.tables import BlockRow, GapRow, JournalRow, LedgerRow, PlaceRow, PlanRow
+from forebay.control.billing.verify import Verified, verify
 from forebay.control.store import Database
 from forebay.core import Shipment
 from forebay.core.errors import Malformed
@@ -111,6 +112,11 @@ class Ledger:
         """What *project* used from *since* up to before *until* (naive ones are UTC), and what it costs."""
         with self._database.read() as session:
             return summarise(session, _plan(session), project, by, since, until)
+
+    def verify(self) -> Verified:
+        """Read all of it, a block at a time, and say what is not as its node wrote it."""
+        with self._database.read() as session:
+            return verify(session)
 
     def plans(self) -> list[Plan]:
         """Every plan, by name."""

@@ -16,7 +16,7 @@ from forebay.control.billing.tally import SUMS, Key, Tally
 
 _PLACES = PlaceRow.metadata.tables[PlaceRow.__tablename__]
 _TOTALS = TotalRow.metadata.tables[TotalRow.__tablename__]
-_COUNTS = ("requests", *SUMS)
+COUNTS = ("requests", *SUMS)
 _MOST = 2**63 - 1
 
 
@@ -44,7 +44,7 @@ def keep(session: Session, ledger: LedgerRow, journal: str, block: Block, now: d
 def totals_of(tally: Tally) -> list[dict[str, Any]]:
     """The columns of `TotalRow`, for each key."""
     return [
-        {**key._asdict(), **{name: min(getattr(use, name), _MOST) for name in _COUNTS}}
+        {**key._asdict(), **{name: min(getattr(use, name), _MOST) for name in COUNTS}}
         for key, use in tally.items()
     ]
 
@@ -53,7 +53,7 @@ def _adding(insert: Callable[..., Any]) -> Any:
     """Add to a total or begin it. One that is full stays full: nonsense that a node counts stops no other."""
     added = insert(_TOTALS)
     sums = {}
-    for name in _COUNTS:
+    for name in COUNTS:
         held, more = _TOTALS.c[name], added.excluded[name]
         sums[name] = case((held > _MOST - more, _MOST), else_=held + more)
     return added.on_conflict_do_update(index_elements=list(Key._fields), set_=sums)

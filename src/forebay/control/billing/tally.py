@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from operator import attrgetter
@@ -30,7 +31,7 @@ class Key(NamedTuple):
 
 
 SUMS = tuple(field.name for field in fields(Use) if field.name != "requests")
-"""The fields of `UsageEvent` that are added up; `requests` counts the events themselves."""
+"""What is added up of `UsageEvent`, beside `requests`, which counts the events themselves."""
 
 Tally: TypeAlias = dict[Key, Use]
 _Column: TypeAlias = npt.NDArray[np.int64]
@@ -44,12 +45,15 @@ def add_up(events: Sequence[UsageEvent]) -> Tally:
     if not events:
         return {}
     hours = _column(events, "time_ns", LAST_NS) // NS_PER_HOUR
-    found: dict[tuple[tuple[str | int, ...], int], int] = {}
+    found: defaultdict[tuple[tuple[str | int, ...], int], int] = defaultdict()
+    found.default_factory = found.__len__  # whoever is asked for first gets the next number
     keys = zip(map(_labels, events), hours.tolist(), strict=True)
-    ids = np.fromiter((found.setdefault(key, len(found)) for key in keys), np.int64, len(events))
+    ids = np.fromiter(map(found.__getitem__, keys), np.int64, len(events))
     order = np.argsort(ids, kind="stable")
     starts = np.searchsorted(ids[order], np.arange(len(found)))
-    sums = [_sums(_column(events, name, MOST)[order], starts) for name in SUMS]
+    columns = {name: _column(events, name, MOST) for name in SUMS if name in UsageEvent.__struct_fields__}
+    columns["cached_rows"] = columns["cached"] * columns["rows"]
+    sums = [_sums(columns[name][order], starts) for name in SUMS]
     uses = map(Use, np.bincount(ids).tolist(), *sums)
     return gathered(
         (Key(hour, *map(tidy_value, labels)), use)  # type: ignore[arg-type]  # the fields of Key, in order

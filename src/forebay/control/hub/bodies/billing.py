@@ -179,6 +179,14 @@ class Gaps(Told):
     items: list[Gap]
 
 
+class Verification(Told):
+    """What reading the whole ledger gave: `faults` is empty as it should be."""
+
+    blocks: int = Field(examples=[1200])
+    events: int = Field(examples=[9_830_400])
+    faults: list[str] = Field(examples=[[]])
+
+
 def _use(use: Use) -> dict[str, Any]:
     return {
         "requests": use.requests,

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from forebay.control.billing import Grouping
-from forebay.control.hub.bodies.billing import Gaps, Plans, Usage, UsageEvent, UsageEvents
+from forebay.control.hub.bodies.billing import Gaps, Plans, Usage, UsageEvent, UsageEvents, Verification
 from forebay.control.hub.guard import allowed, in_project
 from forebay.control.hub.problems import problems
 from forebay.control.hub.services import Caller, Hub
@@ -57,3 +57,9 @@ def list_usage_events(
 def list_gaps(hub: Hub) -> Gaps:
     """What nodes have counted and never delivered; such requests were answered and will not be billed."""
     return Gaps.model_validate({"items": hub.ledger.gaps()})
+
+
+@router.get("/usage/verification", dependencies=[Depends(allowed(Permission.PROJECTS))])
+def verify_ledger(hub: Hub) -> Verification:
+    """Read the whole ledger, and say what is missing, or not as a node wrote it, or wrongly added up."""
+    return Verification.model_validate(hub.ledger.verify())
