@@ -10,6 +10,9 @@ import numpy as np
 from forebay.core import Array, DataType, Tensors, TensorSpec
 from forebay.core.errors import Malformed
 
+INPUTS, OUTPUTS = "inputs.json", "outputs.json"
+"""What passes between a conversion and the child that asks the code once (`trusted.probe`)."""
+
 _BY_DTYPE = {
     datatype.dtype: datatype for datatype in DataType if datatype not in (DataType.BYTES, DataType.BF16)
 }

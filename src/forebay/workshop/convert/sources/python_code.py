@@ -16,7 +16,7 @@ from forebay.core import CODE_FOLDER, INFO_NAME, ArtifactInfo, Signature, Tensor
 from forebay.core.artifact import checked_entry
 from forebay.core.errors import Malformed, Unsupported
 from forebay.core.requests import encode_request
-from forebay.workshop.convert.answers import as_tensor, named_answer, specs_of
+from forebay.workshop.convert.answers import INPUTS, OUTPUTS, as_tensor, named_answer, specs_of
 from forebay.workshop.convert.apart import run_apart
 from forebay.workshop.convert.capture import captured
 from forebay.workshop.convert.contract import Draft, Given
@@ -25,7 +25,6 @@ from forebay.workshop.convert.model_files import REQUIREMENTS
 from forebay.workshop.convert.pinning import pinned, sources_in
 from forebay.workshop.convert.recognising import called
 from forebay.workshop.convert.running import first_line
-from forebay.workshop.convert.trusted.probe import INPUTS, OUTPUTS
 
 _MODULE = "published"
 _LEFT_OUT = ("__pycache__", ".")

@@ -12,11 +12,9 @@ import msgspec
 
 from forebay.core import CODE_FOLDER, INFO_NAME, ArtifactInfo, Signature
 from forebay.core.errors import ForebayError, Malformed
-from forebay.core.requests import decode_request, encode_request
-from forebay.workshop.convert.answers import named_answer, specs_of
+from forebay.core.requests import decode_request
+from forebay.workshop.convert.answers import INPUTS, OUTPUTS, named_answer, specs_of
 from forebay.workshop.convert.apart import REFUSAL, Refusal
-
-INPUTS, ANSWER, OUTPUTS = "inputs.json", "answer.json", "outputs.json"
 
 
 def main() -> None:
@@ -38,7 +36,6 @@ def _ask() -> None:
     answer = named_answer(found)
     signature = Signature(specs_of(answer), ())
     Path(OUTPUTS).write_bytes(msgspec.json.encode(signature))
-    Path(ANSWER).write_bytes(encode_request(answer, signature))
 
 
 def _called(entry: str, inputs: dict[str, Any]) -> Any:
