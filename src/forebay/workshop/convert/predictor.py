@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ class Predictor:
     model: Any
     task: str
     classes: tuple[Any, ...]
-    functions: dict[str, Callable[[Any], Any]]
+    functions: Mapping[str, Callable[[Any], Any]]
 
     def answer(self, table: Any) -> Tensors:
         """What the model itself says to the rows of *table*."""

@@ -20,12 +20,14 @@ from forebay.workshop.convert.sources.pickled import Pickled
 from forebay.workshop.convert.sources.python_code import PythonCode
 from forebay.workshop.convert.sources.scikit_learn import ScikitLearn
 from forebay.workshop.convert.sources.skops_file import SkopsFile
+from forebay.workshop.convert.sources.spark_ml import SparkMl
 from forebay.workshop.convert.sources.tflite_file import TfliteFile
 from forebay.workshop.convert.sources.vowpal_wabbit import VowpalWabbit
 from forebay.workshop.convert.sources.xgboost import XGBoost
 
 SOURCES: tuple[Source, ...] = (
     VowpalWabbit(),
+    SparkMl(),
     XGBoost(),
     LightGBM(),
     CatBoost(),
