@@ -36,8 +36,8 @@ def test_a_folder_with_its_description_is_taken_as_it_is(tmp_path: Path) -> None
     ("make", "match"),
     [
         (lambda folder: folder / "absent", "there is no"),
-        (lambda folder: folder, "is no model that anybody here reads"),
-        (lambda folder: _file(folder / "model.xyz", b""), "is no model that anybody here reads"),
+        (lambda folder: folder, "is empty; models of"),
+        (lambda folder: _file(folder / "model.xyz", b""), "is empty, and no model that anybody here reads"),
         (lambda folder: _file(folder / "forebay.json", b"{").parent, r"forebay\.json cannot be read"),
     ],
 )

@@ -8,6 +8,7 @@ from forebay.client.evidence import line_of
 from forebay.core import ArtifactInfo, TensorSpec
 
 _FEW = 12
+_LONG = 300
 
 
 def card_for(name: str, info: ArtifactInfo, evidence: list[dict[str, Any]]) -> str:
@@ -15,10 +16,27 @@ def card_for(name: str, info: ArtifactInfo, evidence: list[dict[str, Any]]) -> s
     lines = [f"# {name}", "", _first_line(info, evidence), "", "## Takes and gives", ""]
     lines += [f"- takes {_spec(spec)}" for spec in info.signature.inputs]
     lines += [f"- gives {_spec(spec)}" for spec in info.signature.outputs]
+    if info.code:
+        needs = next((entry["requirements"] for entry in evidence if "requirements" in entry), [])
+        lines += ["", "## Code", "", "Serving it runs Python of its owner's, with:", ""]
+        lines += [f"- `{requirement}`" for requirement in needs] or ["- nothing but Python"]
+    lines += _metadata(evidence)
     if evidence:
         lines += ["", "## Evidence", ""]
         lines += [f"- {_evidence(entry)}" for entry in evidence]
     return "\n".join(lines) + "\n"
+
+
+def _metadata(evidence: list[dict[str, Any]]) -> list[str]:
+    """What the model's own file says about itself, and where an MLflow run left it."""
+    found = {
+        str(name): " ".join(str(text).split())
+        for entry in evidence
+        for key in ("metadata", "mlflow")
+        for name, text in dict(entry.get(key) or {}).items()
+    }
+    lines = [f"- {name}: {text[:_LONG]}{' …' * (len(text) > _LONG)}" for name, text in found.items()]
+    return ["", "## Metadata", "", *lines] if lines else []
 
 
 def _first_line(info: ArtifactInfo, evidence: list[dict[str, Any]]) -> str:

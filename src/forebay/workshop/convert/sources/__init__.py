@@ -24,6 +24,7 @@ from forebay.workshop.convert.sources.spark_ml import SparkMl
 from forebay.workshop.convert.sources.tflite_file import TfliteFile
 from forebay.workshop.convert.sources.vowpal_wabbit import VowpalWabbit
 from forebay.workshop.convert.sources.xgboost import XGBoost
+from forebay.workshop.convert.unreadable import why_unreadable
 
 SOURCES: tuple[Source, ...] = (
     VowpalWabbit(),
@@ -58,7 +59,8 @@ def reader_of(path: Path) -> Source:
     for source in SOURCES:
         if source.reads(path):
             return source
-    raise Unsupported(f"{path} is no model that anybody here reads; {_known()}")
+    why = why_unreadable(path) or f"{path} is no model that anybody here reads"
+    raise Unsupported(f"{why}; {_known()}")
 
 
 def _known() -> str:

@@ -12,6 +12,7 @@ from forebay.workshop.convert.contract import Draft, Given
 from forebay.workshop.convert.onnx_checks import LARGEST_BYTES, checked_onnx, tensors_of
 from forebay.workshop.convert.recognising import is_from
 from forebay.workshop.convert.sources.onnx_graph import Original, graph_draft
+from forebay.workshop.convert.unreadable import models_in
 
 _SUFFIX = ".onnx"
 
@@ -38,7 +39,7 @@ class OnnxFile:
         import onnx  # noqa: PLC0415 (heavy)
 
         if path.is_dir():
-            files = _files_in(path)
+            files = models_in(path)
             if len(files) > 1:
                 names = ", ".join(file.name for file in files)
                 raise Malformed(f"{path} holds several models ({names}); publish each file for itself")
