@@ -17,7 +17,7 @@ def card_for(name: str, info: ArtifactInfo, evidence: list[dict[str, Any]]) -> s
     lines += [f"- takes {_spec(spec)}" for spec in info.signature.inputs]
     lines += [f"- gives {_spec(spec)}" for spec in info.signature.outputs]
     if info.code:
-        needs = next((entry["requirements"] for entry in evidence if "requirements" in entry), [])
+        needs: list[str] = next((entry["requirements"] for entry in evidence if "requirements" in entry), [])
         lines += ["", "## Code", "", "Serving it runs Python of its owner's, with:", ""]
         lines += [f"- `{requirement}`" for requirement in needs] or ["- nothing but Python"]
     lines += _metadata(evidence)
