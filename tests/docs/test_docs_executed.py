@@ -106,6 +106,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # pages load every framework that they speak of
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if {"bash", "python"} & {block.language for block in blocks_of(page)}],
