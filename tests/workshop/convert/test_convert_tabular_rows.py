@@ -79,13 +79,16 @@ def under(name: str) -> Callable[[Any, Path], Path]:
 
 
 def shop_pipeline() -> Any:
-    prepare = ColumnTransformer(
+    return make_pipeline(shop_columns(), LogisticRegression()).fit(SHOP, BUYS)
+
+
+def shop_columns() -> Any:
+    return ColumnTransformer(
         [
             ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), ["age", "floor"]),
             ("texts", OneHotEncoder(handle_unknown="ignore"), ["city"]),
         ]
     )
-    return make_pipeline(prepare, LogisticRegression()).fit(SHOP, BUYS)
 
 
 def on_iris(model: Any) -> Row:
@@ -127,6 +130,11 @@ ROWS = {
         lambda: xgb.XGBClassifier(n_estimators=20, enable_categorical=True).fit(TYPED, BUYS == "yes"),
         TYPED,
         under("m.ubj"),
+    ),
+    "XGBoost behind columns and texts": Row(
+        lambda: make_pipeline(shop_columns(), xgb.XGBClassifier(n_estimators=20)).fit(SHOP, BUYS == "yes"),
+        SHOP,
+        in_skops,
     ),
     "LightGBM classifier": Row(
         lambda: lgb.LGBMClassifier(n_estimators=20, verbose=-1).fit(CANCER, MALIGNANT), CANCER, under("m.txt")

@@ -39,6 +39,13 @@ class Layout:
         return {name: column.reshape(-1, 1) for name, column in zip(self.names, columns, strict=True)}
 
 
+def in_doubles(layout: Layout) -> Layout:
+    """The same with twice the digits, for models that are exact about the last one."""
+    wide = {DataType.FP32: DataType.FP64}
+    joined = None if layout.joined is None else wide.get(layout.joined, layout.joined)
+    return Layout(layout.names, tuple(wide.get(kind, kind) for kind in layout.datatypes), joined)
+
+
 def layout_of(table: Any, names: Sequence[str] | None, *, by_name: bool) -> Layout:
     """Decide how *table* travels; *by_name* means that the model picks its columns by their names."""
     columns = columns_of(table)

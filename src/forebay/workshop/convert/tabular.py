@@ -37,7 +37,9 @@ def begin(predictor: Predictor, given: Given, names: Sequence[str] | None, *, by
     name. Raises `Malformed` for rows that are none, or that the model refuses.
     """
     if given.sample is None:
-        raise Malformed("some real rows are needed to prove the conversion with; pass sample=X_test[:100], or --sample ROWS.csv")
+        raise Malformed(
+            "real rows are needed to prove the conversion with; pass sample=X_test[:100] or --sample ROWS.csv"
+        )
     table = as_table(given.sample)
     if not len(table):
         raise Malformed("the sample is empty; give some real rows, a hundred is a good number")

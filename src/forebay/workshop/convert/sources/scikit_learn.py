@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from forebay.core import ArtifactInfo, Signature
 from forebay.core.errors import Malformed, Unsupported
 from forebay.core.extras import need
 from forebay.workshop.convert.contract import Draft, Given
 from forebay.workshop.convert.predictor import Predictor
 from forebay.workshop.convert.recognising import is_from
+from forebay.workshop.convert.running import opened
+from forebay.workshop.convert.sample import in_doubles
 from forebay.workshop.convert.sources.sklearn_onnx import to_onnx
-from forebay.workshop.convert.sources.sklearn_parts import picks_by_name
-from forebay.workshop.convert.tabular import LABEL, PREDICTION, PROBABILITIES, begin, finish
+from forebay.workshop.convert.sources.sklearn_parts import parts, picks_by_name
+from forebay.workshop.convert.tabular import LABEL, PREDICTION, PROBABILITIES, Work, begin, finish
 
 
 class ScikitLearn:
@@ -36,8 +41,22 @@ class ScikitLearn:
         predictor = predictor_of(model)
         names = getattr(model, "feature_names_in_", None)
         work = begin(predictor, given, names, by_name=picks_by_name(model))
+        work, proto = _converted(predictor, work)
         origin = f"scikit-learn {need('sklearn', 'sklearn').__version__} {_label(model)}"
-        return finish(work, to_onnx(predictor, work.layout), origin, given)
+        return finish(work, proto, origin, given)
+
+
+def _converted(predictor: Predictor, work: Work) -> tuple[Work, Any]:
+    """Boosters split at the very values of their fit: what is scaled for them keeps all digits."""
+    inner = (part for path, part in parts(predictor.model) if path)
+    if any(is_from(part, "xgboost", "lightgbm", "catboost") for part in inner):
+        exact = replace(work, layout=in_doubles(work.layout))
+        with suppress(Unsupported, Malformed):  # some steps know no doubles, here or in ONNX Runtime
+            proto = to_onnx(predictor, exact.layout)
+            info = ArtifactInfo(Signature((), ()))
+            with opened({info.model: proto.SerializeToString()}, info):
+                return exact, proto
+    return work, to_onnx(predictor, work.layout)
 
 
 def predictor_of(model: Any) -> Predictor:

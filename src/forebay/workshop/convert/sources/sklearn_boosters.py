@@ -62,7 +62,8 @@ def _convert_xgboost(scope: Any, operator: Any, container: Any) -> None:
     model = operator.raw_operator
     described = describe_xgboost(model.get_booster(), rounds_of(model))
     x, prefix = _matrix(scope, operator, container)
-    _add(container, xgboost_graph.nodes_for(described, x, _outputs(operator), prefix))
+    outputs = _outputs(operator, container, prefix)
+    _add(container, xgboost_graph.nodes_for(described, x, outputs, prefix))
 
 
 def _convert_lightgbm(scope: Any, operator: Any, container: Any) -> None:
@@ -72,17 +73,15 @@ def _convert_lightgbm(scope: Any, operator: Any, container: Any) -> None:
     classes = list(getattr(model, "classes_", ()))
     options = container.get_options(model, {"raw_scores": False}) if classes else {}
     raw = bool(options.get("raw_scores"))  # calibration asks for them
-    made = lightgbm_graph.nodes_for(described, x, _outputs(operator), classes, prefix, raw_scores=raw)
-    _add(container, made)
+    outputs = _outputs(operator, container, prefix)
+    _add(container, lightgbm_graph.nodes_for(described, x, outputs, classes, prefix, raw_scores=raw))
 
 
 def _convert_catboost(scope: Any, operator: Any, container: Any) -> None:
     model = operator.raw_operator
     x, prefix = _matrix(scope, operator, container)
-    classes = list(model.classes_)
-    _add(
-        container, catboost_graph.nodes_for(describe_catboost(model), x, _outputs(operator), classes, prefix)
-    )
+    described, outputs = describe_catboost(model), _outputs(operator, container, prefix)
+    _add(container, catboost_graph.nodes_for(described, x, outputs, list(model.classes_), prefix))
 
 
 _converters = {"xgboost": _convert_xgboost, "lightgbm": _convert_lightgbm, "catboost": _convert_catboost}
@@ -95,9 +94,15 @@ def _matrix(scope: Any, operator: Any, container: Any) -> tuple[str, str]:
     return x, scope.get_unique_variable_name("booster") + "_"
 
 
-def _outputs(operator: Any) -> Mapping[str, str]:
+def _outputs(operator: Any, container: Any, prefix: str) -> Mapping[str, str]:
+    """Where the answers go: trees give floats, also where doubles are expected."""
     names = (LABEL, PROBABILITIES) if hasattr(operator.raw_operator, "predict_proba") else (PREDICTION,)
-    return dict(zip(names, (output.full_name for output in operator.outputs), strict=False))
+    found = dict(zip(names, (output.full_name for output in operator.outputs), strict=False))
+    if type(operator.outputs[-1].type).__name__ == "DoubleTensorType":
+        name = names[-1]
+        container.add_node("Cast", f"{prefix}{name}", found[name], op_version=OPSETS[""], to=11)
+        found[name] = f"{prefix}{name}"
+    return found
 
 
 def _add(container: Any, nodes: list[Any]) -> None:

@@ -21,6 +21,7 @@ from forebay.workshop.convert.sources.sklearn_parts import parts
 
 _CLASSES_OF_TYPES = {
     DataType.FP32: "FloatTensorType",
+    DataType.FP64: "DoubleTensorType",
     DataType.INT64: "Int64TensorType",
     DataType.BOOL: "BooleanTensorType",
     DataType.BYTES: "StringTensorType",
