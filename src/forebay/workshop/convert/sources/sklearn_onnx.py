@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import warnings
 from typing import Any
 
@@ -17,6 +16,7 @@ from forebay.workshop.convert.graph import keep_outputs, rename
 from forebay.workshop.convert.predictor import Predictor
 from forebay.workshop.convert.sample import JOINED, Layout
 from forebay.workshop.convert.sources.sklearn_boosters import register
+from forebay.workshop.convert.sources.sklearn_mends import mend
 from forebay.workshop.convert.sources.sklearn_parts import parts
 
 _CLASSES_OF_TYPES = {
@@ -48,7 +48,7 @@ def to_onnx(predictor: Predictor, layout: Layout) -> Any:
 def _converted(model: Any, layout: Layout, options: dict[int, dict[str, Any]]) -> Any:
     import skl2onnx  # noqa: PLC0415 (heavy)
 
-    _mend_tree_converter()
+    mend()
     register()
     try:
         with warnings.catch_warnings():
@@ -133,16 +133,3 @@ def _why_not(model: Any, error: Exception) -> str:
             )
     first = str(error).strip().partition("\n")[0][:300]
     return f"this {type(model).__name__} cannot become ONNX: {first}"
-
-
-@functools.cache
-def _mend_tree_converter() -> None:
-    """skl2onnx 1.20 hands Python booleans to protobuf, which refuses them from its version 7 on."""
-    from skl2onnx.common import tree_ensemble  # noqa: PLC0415 (heavy)
-
-    original = tree_ensemble.add_node
-
-    def add_node(*values: Any, nodes_missing_value_tracks_true: Any = 0, **named: Any) -> None:
-        original(*values, nodes_missing_value_tracks_true=int(nodes_missing_value_tracks_true), **named)
-
-    tree_ensemble.add_node = add_node

@@ -1,0 +1,65 @@
+"""What has to be mended in skl2onnx 1.20 itself, once in a process."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from forebay.workshop.convert.tree_nodes import Nodes
+
+_IMPUTER = "SklearnSimpleImputer"
+
+
+@functools.cache
+def mend() -> None:
+    """Make the converters do what they should; harmless when done already."""
+    _mend_trees()
+    _mend_imputer()
+
+
+def _mend_trees() -> None:
+    """It hands Python booleans to protobuf, which refuses them from its version 7 on."""
+    from skl2onnx.common import tree_ensemble  # noqa: PLC0415 (heavy)
+
+    original = tree_ensemble.add_node
+
+    def add_node(*values: Any, nodes_missing_value_tracks_true: Any = 0, **named: Any) -> None:
+        original(*values, nodes_missing_value_tracks_true=int(nodes_missing_value_tracks_true), **named)
+
+    tree_ensemble.add_node = add_node
+
+
+def _mend_imputer() -> None:
+    """It writes an Imputer of doubles, which ONNX Runtime does not have, and forgets half of their digits."""
+    from skl2onnx.common import _registration  # noqa: PLC0415 (heavy; the public way wants a new name)
+
+    registered = _registration.get_converter(_IMPUTER)
+    original = registered._fct  # noqa: SLF001 (see above)
+
+    def convert(scope: Any, operator: Any, container: Any) -> None:
+        if not _is_plain(operator):
+            original(scope, operator, container)
+            return
+        [source], [target] = operator.inputs, operator.outputs
+        nodes = Nodes(scope.get_unique_variable_name("imputed") + "_")
+        missing = nodes.add("IsNaN", [source.full_name])
+        filling = nodes.constant(operator.raw_operator.statistics_.astype(np.float64).reshape(1, -1))
+        nodes.add("Where", [missing, filling, source.full_name], target.full_name)
+        container.nodes.extend(nodes.made)
+        container.node_domain_version_pair_sets.add(("", 18))
+
+    registered._fct = convert  # noqa: SLF001 (see above)
+
+
+def _is_plain(operator: Any) -> bool:
+    """Whether it fills NaN in one matrix of doubles, column by column, and nothing else."""
+    imputer = operator.raw_operator
+    kinds = [type(variable.type).__name__ for variable in operator.inputs]
+    if kinds != ["DoubleTensorType"] or imputer.add_indicator or isinstance(imputer.missing_values, str):
+        return False
+    statistics = imputer.statistics_
+    return bool(
+        np.isnan(imputer.missing_values) and statistics.dtype.kind == "f" and np.isfinite(statistics).all()
+    )
