@@ -325,7 +325,7 @@ def test_what_has_no_place_in_onnx_is_named_with_what_to_do(fitted: Callable[[],
         ("m.ubj", b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner{", "is no model that XGBoost reads"),
         ("m.txt", b"tree\nversion=v4\nnum_class=", "is no model that LightGBM reads"),
         ("m.cbm", b"CBM1\x01\x00\x00\x00", "is no model that CatBoost reads"),
-        ("m.json", b'{"rows": [1, 2]}', "is no model that anybody here reads"),
+        ("m.json", b'{"rows": [1, 2]}', "is text, and no model that anybody here reads"),
     ],
 )
 def test_a_damaged_file_is_told_in_a_sentence(name: str, content: bytes, told: str, tmp_path: Path) -> None:
