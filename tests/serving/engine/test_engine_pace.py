@@ -18,6 +18,11 @@ def fixed(rows: int) -> float:
     return 2e-3 + rows * 1e-6
 
 
+def heavy(rows: int) -> float:
+    """Ten million weights to be read for every batch, whatever its size."""
+    return 1.4e-3 + rows * 80e-6
+
+
 def tiny(rows: int) -> float:
     """A perceptron on a core: the overhead of a call dominates."""
     return 10e-6 + rows * 2e-6
@@ -94,8 +99,10 @@ def test_a_caller_alone_never_waits() -> None:
 
 
 def test_a_crowd_waits_for_each_other_when_one_call_serves_all() -> None:
-    pace, _ = learnt(fixed, waiting=16)
+    pace, _ = learnt(fixed, waiting=16, most=16)
     burst(pace)
+    for _ in range(20):
+        pace.spent(16, fixed(16), 0)
     assert pace.hope_s(1, 64, 1, 0.0) > 0
     assert pace.hope_s(16, 64, 16, 0.0) == 0.0, "all of them are here"
 
@@ -151,6 +158,11 @@ class Bench:
         self._turn_s = turn_s
         self._arrivals = [i * turn_s / 4 for i in range(callers)]
 
+    def come_in_halves(self) -> None:
+        """The second half of the callers comes while the first is being answered."""
+        half = len(self._arrivals) // 2
+        self._arrivals[half:] = [moment + self._cost(half) / 2 for moment in self._arrivals[half:]]
+
     def run(self, until_s: float) -> None:
         while self.now_s < until_s:
             self._let_in()
@@ -186,8 +198,16 @@ def answered(cost: Cost, callers: int, wait_s: float) -> int:
 
 def test_a_budget_to_wait_answers_more_where_one_call_serves_all_and_never_fewer_elsewhere() -> None:
     assert answered(fixed, 16, 2e-3) > 1.4 * answered(fixed, 16, 0.0)
-    for cost, callers in ((dearer, 16), (linear, 16), (tiny, 16), (fixed, 1), (dearer, 1), (tiny, 1)):
+    for cost, callers in ((heavy, 16), (dearer, 16), (linear, 16), (tiny, 16), (fixed, 1), (dearer, 1), (tiny, 1)):
         assert answered(cost, callers, 2e-3) >= 0.98 * answered(cost, callers, 0.0)
+
+
+def test_two_halves_of_a_crowd_that_answer_in_turn_become_one() -> None:
+    bench = Bench(heavy, 16, wait_s=2e-3)
+    bench.come_in_halves()
+    bench.run(2.0)
+    assert sum(bench.batches[-100:]) > 14 * 100
+    assert bench.answered > 1.1 * 16 / (2 * heavy(8)) * 2.0
 
 
 def test_many_callers_of_a_model_that_dislikes_batches_lose_nothing_against_one() -> None:

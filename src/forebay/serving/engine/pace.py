@@ -12,8 +12,10 @@ _CLASSES = 24
 _NEVER = float("inf")
 _HOP_S = 50e-6
 """What a batch costs beside the model: a thread woken, arrays joined, a journal written."""
+_WORTH_A_WAIT_S = 2 * _HOP_S
 _MUCH_DEARER = 1.1
 _HARDLY_DEARER = 1.03
+_CLEARLY = 1.05
 _TRIES = 3  # the first run of a new size is dearer: arenas grow
 _LOOK_AROUND = 64
 _THINK_AGAIN = 16
@@ -39,6 +41,7 @@ class Pace:
         "_ended_s",
         "_gap_s",
         "_judged",
+        "_queued",
         "_return_s",
         "_row_s",
         "_tries",
@@ -57,18 +60,21 @@ class Pace:
         self._return_s = _NEVER
         self._ended_s = -_NEVER
         self._behind = -1
+        self._queued = 0
 
     def spent(self, rows: int, cost_s: float, waiting: int) -> None:
         """A batch of *rows* took *cost_s*, and *waiting* rows stand in the queue now."""
-        found, size = cost_s / rows, 0 if rows == 1 else _nearest(rows)
+        size = 0 if rows == 1 else _nearest(rows)
+        known, expected_s = self._class_cost_s(size) / (1 << size), self.cost_s(rows)
+        found = known * cost_s / expected_s if expected_s else cost_s / rows
         if self._tries[size] < _TRIES:
             self._try(size, found)
         else:
-            known = self._row_s[size]
             self._row_s[size] = known + (_FASTER if found < known else _SLOWER) * (found - known)
         crowd = rows + waiting
         change = crowd - self._crowd
         self._crowd += change if change > 0 else _CROWD_SHARE * change
+        self._queued = waiting
         self._batches += 1
         if self._batches >= _THINK_AGAIN:
             self._batches = 0
@@ -88,13 +94,15 @@ class Pace:
 
     def leave(self, since_s: Sequence[float], others: int) -> None:
         """A batch of requests leaves that came at *since_s*; *others* rows are not of the first of them."""
-        behind = self._behind
-        if behind >= 0:
-            self._behind = behind - len(since_s)
+        before = max(self._behind, 0)
+        if self._behind >= 0:
+            self._behind -= len(since_s)
             if self._behind < 0:
-                self._return_s = _moved(self._return_s, since_s[behind] - self._ended_s)
-        if others:
-            self._gap_s = _moved(self._gap_s, (since_s[-1] - since_s[0]) / others)
+                self._return_s = _moved(self._return_s, since_s[before] - self._ended_s)
+        came = len(since_s) - 1 - before  # after the first of those whom no batch held up
+        if others and came > 0:
+            gap_s = (since_s[-1] - since_s[before]) / came
+            self._gap_s = _moved(self._gap_s, gap_s * (len(since_s) - 1) / others)
 
     def cost_s(self, rows: int) -> float:
         """What a batch of *rows* is going to take."""
@@ -102,10 +110,10 @@ class Pace:
             return self._row_s[0]
         size = rows.bit_length() - 1
         low = 1 << size
-        low_s = self._row_cost_s(size) * low
+        low_s = self._class_cost_s(size)
         if low == rows:
             return low_s
-        return low_s + (self._row_cost_s(size + 1) * 2 * low - low_s) * (rows - low) / low
+        return low_s + (self._class_cost_s(size + 1) - low_s) * (rows - low) / low
 
     def row_s(self, room: int) -> float:
         """What a row is going to take while *room* rows or more wait."""
@@ -136,16 +144,19 @@ class Pace:
         """How long *waiting* requests of *rows* should wait for the next caller: 0.0 if it does not pay.
 
         Going now, they are done after C(rows), and who comes meanwhile after C(rows) and a batch of
-        their own. Waiting pays when what all callers save by one batch exceeds what these lose.
+        their own. Waiting pays when what all callers save by one batch exceeds what these lose, or,
+        while the model is never free, when it answers more rows a second.
         """
         coming = min(int(self._crowd + 0.5), most) - rows
-        if coming < 1:
-            return 0.0
         alone_s, gap_s = self.cost_s(rows), self._gap_s
+        if coming < 1 or alone_s < _WORTH_A_WAIT_S:
+            return 0.0
         next_s = gap_s if waiting > self._behind else max(gap_s, self._ended_s + self._return_s - now_s)
         if next_s >= alone_s or self._is_idle(now_s):
             return 0.0
         coming = min(coming, self._best(rows + coming) - rows)
+        if self._queued and self._is_better_whole(rows + coming):
+            return _PATIENCE * next_s
         more = 1
         while coming > 0:
             more = min(more, coming)
@@ -157,16 +168,32 @@ class Pace:
             more *= 2
         return 0.0
 
+    def _is_better_whole(self, crowd: int) -> bool:
+        """Whether a crowd that comes back and goes together is answered sooner than its halves in turn."""
+        half = crowd // 2
+        whole_s = self._return_s + (crowd - 1) * self._gap_s + self.cost_s(crowd)
+        return half > 0 and crowd * self.cost_s(half) > _CLEARLY * half * whole_s
+
     def _is_idle(self, now_s: float) -> bool:
         """Whether the crowd had time enough to come back, and did not."""
         return now_s - self._ended_s > _PATIENCE * (self._return_s + self._crowd * self._gap_s)
 
-    def _row_cost_s(self, size: int) -> float:
-        """The cost of a row in a batch of that class; of the nearest smaller class that was measured."""
-        tries = self._tries
-        while size and not tries[size]:
-            size -= 1
-        return self._row_s[size]
+    def _class_cost_s(self, size: int) -> float:
+        """The cost of a batch of that class; of one never measured, along the line of the two below it."""
+        tries, row_s, known = self._tries, self._row_s, size
+        while known and not tries[known]:
+            known -= 1
+        known_s = row_s[known] * (1 << known)
+        if known == size:
+            return known_s
+        below = known - 1
+        while below > 0 and not tries[below]:
+            below -= 1
+        more = (1 << size) - (1 << known)
+        if below < 0:
+            return known_s + row_s[0] * more
+        rise_s = known_s - row_s[below] * (1 << below)
+        return known_s + max(rise_s, 0.0) * more / ((1 << known) - (1 << below))
 
     def _untried(self, room: int) -> int:
         """A size that is not known well, one step above those that are; 0 where it would not help."""
