@@ -191,7 +191,9 @@ def test_ten_thousand_callers_and_a_backend_that_keeps_dying(tmp_path: Path) -> 
     assert not crowd.wrong, crowd.wrong[:5]
     assert len(kills) >= 3, "hardly anything was killed"
     assert crowd.became["answered"] > CALLERS / 3
-    assert after[1:] == before[1:], f"files and threads: {before[1:]} before, {after[1:]} after"
+    assert after[1] == before[1], f"open files: {before[1]} before, {after[1]} after"
+    # a pool may have grown to its bound meanwhile; a thread left behind by each kill would be more
+    assert after[2] - before[2] < min(len(kills), 4), f"threads: {before[2]} before, {after[2]} after"
     assert after[0] <= 1.05 * before[0], f"resident memory: {before[0]} bytes before, {after[0]} after"
     assert len(left) == 1, "more processes than models"
 

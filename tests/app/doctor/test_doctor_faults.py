@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from forebay.app.doctor import CHECKS
-from forebay.app.doctor.here import EXTRAS
+from forebay.app.doctor.here import JOBS_EXTRA, JOBS_NEED, installed_extras
 from forebay.core import new_key
 from support.instance import Instance, until
 
@@ -145,9 +145,9 @@ def test_a_missing_extra_is_found(still: Instance, tmp_path: Path) -> None:
 def test_the_extras_are_those_of_the_package() -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     offered = project["optional-dependencies"]
-    modules = {line.split(">")[0].replace("scikit-learn", "sklearn") for line in offered["sklearn"]}
-    assert set(EXTRAS["sklearn"]) == modules
-    assert set(EXTRAS) == set(offered) - {"all"}
+    modules = {line.split(">")[0].replace("scikit-learn", "sklearn") for line in offered[JOBS_EXTRA]}
+    assert set(JOBS_NEED) == modules
+    assert set(installed_extras()) == set(offered) - {"all"}
 
 
 def test_a_database_of_another_release_is_found(still: Instance, database_url: str) -> None:

@@ -198,7 +198,15 @@ def answered(cost: Cost, callers: int, wait_s: float) -> int:
 
 def test_a_budget_to_wait_answers_more_where_one_call_serves_all_and_never_fewer_elsewhere() -> None:
     assert answered(fixed, 16, 2e-3) > 1.4 * answered(fixed, 16, 0.0)
-    for cost, callers in ((heavy, 16), (dearer, 16), (linear, 16), (tiny, 16), (fixed, 1), (dearer, 1), (tiny, 1)):
+    for cost, callers in (
+        (heavy, 16),
+        (dearer, 16),
+        (linear, 16),
+        (tiny, 16),
+        (fixed, 1),
+        (dearer, 1),
+        (tiny, 1),
+    ):
         assert answered(cost, callers, 2e-3) >= 0.98 * answered(cost, callers, 0.0)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from forebay.app.doctor.findings import Finding, Patient
 from forebay.app.supervisor import claimed_port
@@ -14,8 +17,8 @@ _SCARCE_BYTES = 2 << 30
 _FULL_BYTES = 256 << 20
 _FULL_FILES = 1000
 _SECRETS = ("admin.key", "node.key")
-EXTRAS = {"sklearn": ("polars", "sklearn", "skl2onnx")}
-"""The modules that each extra of the package brings."""
+JOBS_EXTRA, JOBS_NEED = "sklearn", ("polars", "sklearn", "skl2onnx", "skops")
+"""The extra that jobs of every hub need, and the modules that it brings."""
 
 
 def check_ports(patient: Patient) -> Finding:
@@ -73,13 +76,38 @@ def check_permissions(patient: Patient) -> Finding:
 
 def check_extras(patient: Patient) -> Finding:
     """Whether the packages are there that jobs of this home's hub need."""
-    for extra, modules in EXTRAS.items():
-        missing = [module for module in modules if find_spec(module) is None]
-        if missing:
-            what = f"{', '.join(missing)} cannot be imported, so `forebay train` and converting will fail"
-            mend = f"pip install 'forebay[{extra}]' where this Python lives"
-            return (Finding.warn if patient.settings.url else Finding.fail)(what, mend)
-    return Finding.ok(f"all of {', '.join(EXTRAS)} is installed")
+    missing = [module for module in JOBS_NEED if find_spec(module) is None]
+    if missing:
+        what = f"{', '.join(missing)} cannot be imported, so `forebay train` and converting will fail"
+        mend = f"pip install 'forebay[{JOBS_EXTRA}]' where this Python lives"
+        return (Finding.warn if patient.settings.url else Finding.fail)(what, mend)
+    extras = installed_extras()
+    others = [extra for extra, there in extras.items() if not there]
+    more = (
+        f"; not installed, and only needed for their kinds of models: {', '.join(others)}" if others else ""
+    )
+    return Finding.ok(", ".join(extra for extra, there in extras.items() if there) + more)
+
+
+def installed_extras() -> dict[str, bool]:
+    """Each extra that this package offers, and whether all of its packages are installed."""
+    ours = metadata.metadata("forebay").get_all("Provides-Extra") or []
+    wanted = [Requirement(line) for line in metadata.requires("forebay") or []]
+    return {
+        extra: all(
+            _is_installed(one.name)
+            for one in wanted
+            if one.marker is not None
+            and one.marker.evaluate({"extra": extra})
+            and not one.marker.evaluate({"extra": ""})
+        )
+        for extra in ours
+        if extra != "all"
+    }
+
+
+def _is_installed(package: str) -> bool:
+    return any(metadata.distributions(name=package))
 
 
 def _nearest(path: Path) -> Path:

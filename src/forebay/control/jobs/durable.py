@@ -24,7 +24,7 @@ _VERSION = (
 _WORKFLOW = "job"
 _ON_ITS_WAY = ("PENDING", "ENQUEUED", "DELAYED")
 _POLL_S = 0.1
-_LINGER_S = 60.0
+_LINGER_S = 15.0
 _STOP_S = 10.0
 _one_at_a_time = threading.Lock()
 
