@@ -156,6 +156,7 @@ class Hub:
         sample: Any = None,
         columns: Sequence[str] | None = None,
         labels: Sequence[str] | None = None,
+        into: Any = None,
         tolerance: float | None = None,
         keep_sample: bool | None = None,
         trust: bool | None = None,
@@ -170,14 +171,13 @@ class Hub:
 
         *model* is what a framework fitted, or the path of a file or folder that it saved: it is converted
         here and proved on *sample* (real rows as its `predict` takes them), as `forebay.convert` says,
-        where *columns*, *labels*, *tolerance*, *keep_sample*, *trust*, *entry* and *requirements* are
-        explained. Or it is what
-        `forebay.convert` returned, or the path of an artifact folder. *card* is Markdown (a `Path` is
-        read); without one, a card is made from the signature and the evidence. Raises what
-        `forebay.convert` raises, and `JobFailed` when the hub does not accept the artifact.
+        where *columns*, *labels*, *into*, *tolerance*, *keep_sample*, *trust*, *entry* and *requirements*
+        are explained. Or it is what `forebay.convert` returned, or the path of an artifact folder. *card* is
+        Markdown (a `Path` is read); without one, a card is made from the signature and the evidence. Raises
+        what `forebay.convert` raises, and `JobFailed` when the hub does not accept the artifact.
         """
         said = Said(card_text(card), lineage, evidence)
-        how = How(sample, columns, labels, tolerance, keep_sample, trust, entry, requirements)
+        how = How(sample, columns, labels, into, tolerance, keep_sample, trust, entry, requirements)
         with progress_for(progress) as shown:
             job = start_publish(self._door, self.project, name, model, how, said, shown)
             return self._made(self.jobs.follow(job.id, shown))

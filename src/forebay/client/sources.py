@@ -22,6 +22,7 @@ class How(NamedTuple):
     sample: Any = None
     columns: Sequence[str] | None = None
     labels: Sequence[str] | None = None
+    into: Any = None
     tolerance: float | None = None
     keep_sample: bool | None = None
     trust: bool | None = None

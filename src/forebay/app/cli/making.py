@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +87,7 @@ def train(
     "--sample",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Real rows to prove the conversion with (.csv, .parquet, .json, .jsonl, .npy).",
+    help="Real rows to prove the conversion with (.csv, .parquet, .json, .jsonl, .npy, .npz).",
 )
 @click.option(
     "--forget-sample",
@@ -94,6 +96,9 @@ def train(
 )
 @click.option("--column", "columns", multiple=True, metavar="NAME", help="A column's name; one for each.")
 @click.option("--label", "labels", multiple=True, metavar="NAME", help="A class's name; one for each.")
+@click.option(
+    "--class", "into", metavar="MODULE:CLASS", help="The PyTorch module that a file of weights belongs to."
+)
 @click.option("--tolerance", type=float, metavar="X", help="How far answers may differ.  [default: 0.0001]")
 @click.option(
     "--trust", is_flag=True, help="Load a pickle, which runs whatever is inside, in a child process."
@@ -126,6 +131,7 @@ def publish(
     forget_sample: bool,
     columns: tuple[str, ...],
     labels: tuple[str, ...],
+    into: str | None,
     tolerance: float | None,
     trust: bool,
     entry: str | None,
@@ -144,6 +150,7 @@ def publish(
         sample=sample,
         columns=columns or None,
         labels=labels or None,
+        into=None if into is None else _named(into),
         tolerance=tolerance,
         keep_sample=False if forget_sample else None,
         trust=trust or None,
@@ -154,6 +161,18 @@ def publish(
         progress=talk.progress(),
     )
     talk.answer(version, lambda: _made(version))
+
+
+def _named(place: str) -> Any:
+    """The class that *place* names, as in `nets:Digits`, also from a file in this folder."""
+    module, _, name = place.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise Malformed(f"there is no {place!r} ({error}); write it like --class nets:Digits") from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
 
 
 def _made(version: Version) -> None:

@@ -29,6 +29,8 @@ class Given:
     """Names for the classes, in the order of the model's probabilities."""
     requirements: Sequence[str] | None = None
     """The packages that the owner's code needs, beside those that it is seen to import."""
+    into: Any = None
+    """The network that weights on disk belong to: a PyTorch module, or a class that makes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Draft:
     """Rows made to hurt: `edges.edges_of` makes them for tables."""
     tell_row: Callable[[Any, int], str] = tell_row
     """One row in words, for the worst one."""
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    """What is large for an output, by its name, where single numbers near zero are only rounding."""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     """What else the proof's entry should say."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ def convert(
     *,
     columns: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
+    into: Any = None,
     tolerance: float = TOLERANCE,
     rows_off: float = ROWS_OFF,
     keep_sample: bool = True,
@@ -38,11 +39,12 @@ def convert(
     *model* is what a framework fitted, or the path of a file or folder that it saved. *sample* are
     rows as the model takes them (matrix, pandas or polars frame, texts, or the path of a file with
     rows), best some hundred held-out ones: source and converted model answer all of them, and edge rows
-    made from them. *columns* names the columns of a matrix, *labels* the classes. An answer is off when
-    it differs by more than *tolerance*, relative to its size or spread; at most the share *rows_off* of
-    the rows may be off (a rounding may push a row over a tree's threshold). Up to eight rows of the
-    sample stay with the artifact, unless *keep_sample* is false. A file that is code (a pickle) is
-    refused, and with *trust* converted in a child process.
+    made from them. *columns* names the columns of a matrix, *labels* the classes; *into* is the network
+    (or a class that makes one) that weights on disk belong to. An answer is off when it differs by more
+    than *tolerance*, relative to its size or spread; at most the share *rows_off* of the rows may be off
+    (a rounding may push a row over a tree's threshold). Up to eight rows of the sample stay with the
+    artifact, unless *keep_sample* is false. A file that is code (a pickle) is refused, and with *trust*
+    converted in a child process.
 
     A function or a class with `predict` is kept as source, with the packages that it imports and those
     in *requirements* pinned, and served as code; so is a folder whose *entry* (`module:name`) names one.
@@ -57,8 +59,8 @@ def convert(
     if entry is not None:
         model = CodeFolder(Path(model), entry)
     elif isinstance(model, str | Path) and is_mlflow(Path(model)):
-        return _of_mlflow(Path(model), Given(sample, columns, labels), wishes)
-    return _converted(model, Given(sample, columns, labels, requirements), wishes)
+        return _of_mlflow(Path(model), Given(sample, columns, labels, into=into), wishes)
+    return _converted(model, Given(sample, columns, labels, requirements, into), wishes)
 
 
 class Wishes(NamedTuple):
@@ -108,6 +110,9 @@ def convert_here(
 
 
 def _values(sample: Any) -> int:
-    if hasattr(sample, "size") and not hasattr(sample, "columns"):
-        return int(sample.size)
+    if isinstance(sample, Mapping):
+        return sum(map(_values, sample.values()))
+    size = getattr(sample, "size", None)
+    if isinstance(size, int):
+        return size
     return len(sample) * len(getattr(sample, "columns", "x")) if hasattr(sample, "__len__") else 0

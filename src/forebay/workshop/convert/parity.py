@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,13 +43,16 @@ class Parity:
         return "; ".join(told)
 
 
-def compare(expected: Tensors, got: Tensors, tolerance: float) -> Parity:
+def compare(
+    expected: Tensors, got: Tensors, tolerance: float, sizes: Mapping[str, float] | None = None
+) -> Parity:
     """Compare answers row by row.
 
-    A number counts as equal within *tolerance* times the larger of its size and the spread of its
-    column (1 for probabilities: what is called so, or shares one between the entries of each row), or
-    of the whole output where that is no table but a map or a sequence. A label counts as equal where
-    the probabilities behind it do: two classes that are equally probable may win in turn.
+    A number counts as equal within *tolerance* times the largest of its size, the spread of its column
+    (1 for probabilities: what is called so, or shares one between the entries of each row), or of the
+    whole output where that is no table but a map or a sequence, and what *sizes* says of the output. A
+    label counts as equal where the probabilities behind it do: two classes that are equally probable may
+    win in turn.
     """
     distances: dict[str, Array] = {}
     outputs: dict[str, dict[str, float]] = {}
@@ -59,7 +63,7 @@ def compare(expected: Tensors, got: Tensors, tolerance: float) -> Parity:
             distances[name] = unequal.reshape(len(want), -1).any(axis=1).astype(np.float64)
             outputs[name] = {"equal": float(1 - distances[name].mean())}
         else:
-            distances[name], outputs[name] = _numbers(name, want, have)
+            distances[name], outputs[name] = _numbers(name, want, have, (sizes or {}).get(name, 0.0))
     off = _off(distances, tolerance)
     total = sum(distances.values())
     worst = int(np.argmax(np.asarray(total)))
@@ -73,7 +77,7 @@ def compare(expected: Tensors, got: Tensors, tolerance: float) -> Parity:
     )
 
 
-def _numbers(name: str, want: Array, have: Array) -> tuple[Array, dict[str, float]]:
+def _numbers(name: str, want: Array, have: Array, size: float) -> tuple[Array, dict[str, float]]:
     table, shares = want.ndim <= 2, _are_shares(want)
     want = want.reshape(len(want), -1).astype(np.float64)
     have = have.reshape(len(have), -1).astype(np.float64)
@@ -85,7 +89,9 @@ def _numbers(name: str, want: Array, have: Array) -> tuple[Array, dict[str, floa
     apart[np.isnan(want) & np.isnan(have)] = 0.0
     apart[np.isnan(apart)] = np.inf
     scale = (
-        np.ones_like(want) if name == "probabilities" or shares else _scale(want, axis=0 if table else None)
+        np.ones_like(want)
+        if name == "probabilities" or shares
+        else np.maximum(_scale(want, axis=0 if table else None), size)
     )
     figures = {"max_difference": float(apart.max()), "mean_difference": float(apart.mean())}
     return (apart / scale).max(axis=1), figures

@@ -69,7 +69,7 @@ def _compared(
     expected, got = ask(draft.rows), answer(backend, inputs)
     if not draft.info.signature.batches:
         expected, got = _as_one_row(expected), _as_one_row(got)
-    real = compare(expected, got, tolerance)
+    real = compare(expected, got, tolerance, draft.sizes)
     judged, nan = _edges(draft, ask, backend, inputs, tolerance)
     off = len(real.off) + sum(len(entry.parity.off) for entry in judged)
     rows = real.rows + sum(entry.parity.rows for entry in judged)
@@ -131,7 +131,7 @@ def _edge_parity(
             return None
         told = f"the source answers a row with {edge.what}, the converted model does not"
         raise Different(f"{told}: {error}") from error
-    return compare(expected, got, tolerance)
+    return compare(expected, got, tolerance, draft.sizes)
 
 
 def _with_nan(signature: Signature, nan: dict[str, bool]) -> Signature:

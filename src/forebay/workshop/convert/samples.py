@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,10 @@ def write_sample(sample: Any, folder: Path) -> str:
     if hasattr(sample, "write_parquet"):
         sample.write_parquet(folder / "sample.parquet")
         return "sample.parquet"
+    if isinstance(sample, Mapping):
+        arrays: dict[str, Any] = {str(name): np.asarray(rows) for name, rows in sample.items()}
+        np.savez(folder / "sample.npz", **arrays)
+        return "sample.npz"
     if hasattr(sample, "columns"):
         content = {"frame": {str(name): sample[name].tolist() for name in sample.columns}}
         content["dtypes"] = {str(name): str(dtype) for name, dtype in sample.dtypes.items()}

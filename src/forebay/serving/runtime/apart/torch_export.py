@@ -37,7 +37,7 @@ def load_pt2(folder: Path, info: ArtifactInfo, threads: int) -> tuple[Model, Sig
     """The program in *folder*, ready to be called; raises `Malformed`, or `Unsupported` without torch."""
     torch = need("torch", "torch")
     torch.set_num_threads(threads)
-    program = _program(torch, folder / info.model)
+    program = load_clean(folder / info.model, Path(os.environ["HOME"]))
     graph = {node.name: node.meta.get("val") for node in program.graph.nodes}
     signature = Signature(
         _specs(graph, program.graph_signature.user_inputs, info.signature.inputs),
@@ -77,8 +77,13 @@ class _Program:
         return array
 
 
-def _program(torch: Any, file: Path) -> Any:
-    copy = Path(os.environ["HOME"], "model.pt2")
+def load_clean(file: Path, folder: Path) -> Any:
+    """The program in *file*, cleared of all that torch would run; *folder* holds a copy for a while.
+
+    Raises `Malformed` for what is no plain program.
+    """
+    torch = need("torch", "torch")
+    copy = folder / "model.pt2"
     clean_copy(file, copy)
     try:
         _check_sample(torch, copy)

@@ -13,15 +13,19 @@ from forebay.core.errors import Malformed, Unsupported
 from forebay.workshop.convert.contract import Source
 from forebay.workshop.convert.recognising import called
 from forebay.workshop.convert.sources.catboost import CatBoost
+from forebay.workshop.convert.sources.hugging_face import HuggingFace
+from forebay.workshop.convert.sources.keras_model import Keras
 from forebay.workshop.convert.sources.lightgbm import LightGBM
 from forebay.workshop.convert.sources.onnx_file import OnnxFile
 from forebay.workshop.convert.sources.openvino_ir import OpenVinoIr
 from forebay.workshop.convert.sources.pickled import Pickled
 from forebay.workshop.convert.sources.python_code import PythonCode
+from forebay.workshop.convert.sources.saved_model import SavedModel
 from forebay.workshop.convert.sources.scikit_learn import ScikitLearn
 from forebay.workshop.convert.sources.skops_file import SkopsFile
 from forebay.workshop.convert.sources.spark_ml import SparkMl
 from forebay.workshop.convert.sources.tflite_file import TfliteFile
+from forebay.workshop.convert.sources.torch_module import PyTorch
 from forebay.workshop.convert.sources.vowpal_wabbit import VowpalWabbit
 from forebay.workshop.convert.sources.xgboost import XGBoost
 from forebay.workshop.convert.unreadable import why_unreadable
@@ -37,6 +41,10 @@ SOURCES: tuple[Source, ...] = (
     OnnxFile(),
     TfliteFile(),
     OpenVinoIr(),
+    Keras(),
+    SavedModel(),
+    HuggingFace(),
+    PyTorch(),
     Pickled(),
     PythonCode(),
 )
