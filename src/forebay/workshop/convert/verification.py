@@ -18,7 +18,7 @@ from forebay.workshop.convert.model_files import checked_model
 from forebay.workshop.convert.parity import TOLERANCE, compare
 from forebay.workshop.convert.running import answer, runtime_name
 
-_PLAIN = frozenset({".json", ".md", ".txt", ".csv"})
+_PLAIN = frozenset({".json", ".md", ".txt", ".csv", ".html"})
 _CODE = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".skops", ".py", ".so", ".dill"})
 _BATCH_ROWS = 8
 _TIMED_RUNS = 30

@@ -1,28 +1,36 @@
-"""Third step: fit the chosen estimator on all training rows, score it, convert it, write it up."""
+"""Third step: fit what was chosen on all training rows, score it, convert it, write it up."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from forebay.core import Manifest
-from forebay.workshop.convert import Converted, convert
+from forebay.core import Array, Manifest
+from forebay.workshop.convert import Converted
+from forebay.workshop.convert.parity import ROWS_OFF, TOLERANCE
+from forebay.workshop.convert.proof import prove
 from forebay.workshop.convert.threads import threads_for
 from forebay.workshop.train.card import card_of
-from forebay.workshop.train.choosing import Chosen, told_warnings
-from forebay.workshop.train.estimators import candidates, pipeline_for
+from forebay.workshop.train.choosing import Chosen, Part
+from forebay.workshop.train.contest import told_warnings
+from forebay.workshop.train.estimators import OFFER
+from forebay.workshop.train.fitted import Fitted
 from forebay.workshop.train.lineage import lineage_of
+from forebay.workshop.train.members import Member
 from forebay.workshop.train.preparing import Prepared
 from forebay.workshop.train.progress import Reporter
-from forebay.workshop.train.recipe import CLASSIFICATION, Recipe
+from forebay.workshop.train.recipe import CLASSIFICATION, FORECASTING, QUANTILE, UNTAUGHT, Recipe
+from forebay.workshop.train.reporting import page_of
 from forebay.workshop.train.scores import baseline, per_class, score
 
 ARTIFACT = "artifact"
 REPORT = "report.json"
+PAGE = "report.html"
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -38,7 +46,7 @@ class Report(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained model: the fitted scikit-learn pipeline, and its converted self with the evidence."""
+    """A trained model: as it was fitted, and its converted self with the evidence."""
 
     model: Any
     converted: Converted
@@ -51,18 +59,25 @@ class Trained:
 
     @property
     def estimator(self) -> str:
-        """Which one was chosen."""
+        """Which one was chosen; `ensemble` for several."""
         return self.report.estimator
 
     @property
     def task(self) -> str:
-        """`classification` or `regression`."""
+        """What it does: `classification`, `regression`, or another task of a recipe."""
         return self.report.task
 
     @property
     def card(self) -> str:
         """What a person should know, in Markdown."""
         return self.report.card
+
+    @property
+    def page(self) -> str:
+        """The same as a page with pictures, in HTML."""
+        content = self.converted.files[PAGE]
+        assert isinstance(content, bytes)
+        return content.decode()
 
     @property
     def lineage(self) -> dict[str, Any]:
@@ -81,26 +96,29 @@ class Trained:
 
 def build(prepared: Prepared, chosen: Chosen, recipe: Recipe, report: Reporter, *, name: str = "") -> Trained:
     """Fit, score on the held-out rows, convert with those rows as proof, and write card and lineage."""
+    if prepared.facts.task in UNTAUGHT:
+        from forebay.workshop.train.untaught import build_untaught  # noqa: PLC0415 (heavy)
+
+        return build_untaught(prepared, chosen, recipe, report, name=name)
     began = time.monotonic()
-    facts = prepared.facts
-    [estimator] = candidates(prepared, chosen.estimator)
-    report.progress(0.0, f"fitting {estimator.name} on {facts.rows_train} rows")
-    model = pipeline_for(estimator, prepared, recipe.seed)
-    held_out = prepared.rows_of(prepared.held_out)
-    with told_warnings(report, estimator.name), threads_for(prepared.values):
-        model.fit(prepared.rows_of(prepared.train), prepared.train_target)
-        scores = score(model, held_out, prepared.held_out_target, facts.task)
+    fitted = _fitted(prepared, chosen, recipe, report)
+    rows = prepared.rows_of(prepared.held_out)
+    answers = fitted.answers(rows)
+    scores = _scored(prepared, recipe, answers, rows)
     for metric, value in scores.items():
         report.metric(metric, value, split="held-out")
-    report.progress(0.5, "converting to ONNX and proving parity")
-    columns = [column.name for column in facts.columns] if facts.named and prepared.matrix else None
-    converted = convert(model, held_out, columns=columns)
-    evidence = (_held_out(model, held_out, scores, prepared), _cross_validation(chosen), *converted.evidence)
-    lineage = lineage_of(facts, recipe, model, chosen, fit_s=time.monotonic() - began)
-    card = card_of(name, facts, chosen, evidence, converted)
-    report.progress(1.0, f"{estimator.name}: {chosen.metric} {scores[chosen.metric]:.4f} on held-out rows")
-    kept = Report(facts.task, estimator.name, scores, card, lineage, evidence)
-    return Trained(model, converted, kept)
+    report.progress(0.6, "converting to ONNX and proving parity")
+    converted = _converted(fitted, prepared, rows)
+    held_out = _held_out(fitted, prepared, recipe, answers, scores)
+    evidence = (held_out, _contest(chosen), *converted.evidence)
+    report.progress(0.8, "looking which columns matter, and drawing")
+    lineage = lineage_of(prepared.facts, recipe, chosen, build_s=time.monotonic() - began)
+    card = card_of(name, prepared.facts, chosen, evidence, converted)
+    page = page_of(name, prepared, chosen, recipe, fitted, answers, scores, lineage)
+    report.progress(1.0, f"{chosen.estimator}: {chosen.metric} {scores[chosen.metric]:.4f} on held-out rows")
+    converted = replace(converted, files={**converted.files, PAGE: page.encode()})
+    kept = Report(prepared.facts.task, chosen.estimator, scores, card, lineage, evidence)
+    return Trained(fitted, converted, kept)
 
 
 def save_built(trained: Trained, folder: Path) -> None:
@@ -114,20 +132,73 @@ def load_report(folder: Path) -> Report:
     return msgspec.json.decode((folder / REPORT).read_bytes(), type=Report)
 
 
-def _held_out(model: Any, rows: Any, scores: dict[str, float], prepared: Prepared) -> dict[str, Any]:
+def _fitted(prepared: Prepared, chosen: Chosen, recipe: Recipe, report: Reporter) -> Fitted:
+    rows, target = prepared.rows_of(prepared.train), prepared.codes(prepared.train_target)
+    members = []
+    for place, part in enumerate(chosen.parts):
+        told = f"fitting {part.estimator} on {prepared.facts.rows_train} rows"
+        report.progress(0.6 * place / len(chosen.parts), told)
+        watch = _watch(report, part, place, len(chosen.parts))
+        member = Member(OFFER[part.estimator], dict(part.params), prepared, recipe, watch)
+        with told_warnings(report, part.estimator), threads_for(prepared.values):
+            members.append(member.fit(rows, target))
+    weights = [part.weight for part in chosen.parts]
+    return Fitted(prepared.facts.task, members, weights, prepared.classes, chosen.temperature)
+
+
+def _watch(report: Reporter, part: Part, place: int, parts: int) -> Any:
+    def watch(epoch: int, epochs: int, figures: dict[str, float]) -> None:
+        told = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in figures.items())
+        done = 0.6 * (place + epoch / epochs) / parts
+        report.progress(done, f"fitting {part.estimator}, epoch {epoch} of {epochs}: {told}")
+        for name, value in figures.items():
+            report.metric(name, value, epoch=epoch, estimator=part.estimator)
+
+    return watch
+
+
+def _scored(prepared: Prepared, recipe: Recipe, answers: Array, rows: Any) -> dict[str, float]:
+    task = prepared.facts.task
+    return score(
+        answers,
+        prepared.held_out_target,
+        task,
+        classes=prepared.classes if task == CLASSIFICATION else np.empty(0),
+        quantiles=recipe.quantiles,
+        last=rows[:, -1] if task == FORECASTING else None,
+        spread=np.quantile(prepared.train_target, recipe.quantiles) if task == QUANTILE else None,
+    )
+
+
+def _converted(fitted: Fitted, prepared: Prepared, rows: Any) -> Converted:
+    from forebay.workshop.train.serving import draft_of  # noqa: PLC0415 (heavy)
+
+    facts = prepared.facts
+    named = prepared.matrix and (facts.named or facts.task == FORECASTING)
+    columns = [column.name for column in facts.columns] if named else None
+    image = facts.image if facts.pictures else None
+    with threads_for(len(rows) * len(facts.columns)):
+        draft = draft_of(fitted, rows, columns=columns, answers=facts.answers, image=image)
+        return prove(draft, TOLERANCE, ROWS_OFF)
+
+
+def _held_out(
+    fitted: Fitted, prepared: Prepared, recipe: Recipe, answers: Array, scores: dict[str, float]
+) -> dict[str, Any]:
     facts = prepared.facts
     found: dict[str, Any] = {
         "kind": "score",
         "split": "held-out",
         "rows": facts.rows_held_out,
         "metrics": scores,
-        "baseline": baseline(prepared.train_target, prepared.held_out_target, facts.task),
+        "baseline": baseline(prepared.train_target, prepared.held_out_target, facts.task, recipe.quantiles),
     }
     if facts.task == CLASSIFICATION:
-        found["per_class"] = per_class(model, rows, prepared.held_out_target)
+        labels = fitted.classes_[answers.argmax(axis=1)]
+        found["per_class"] = per_class(labels, prepared.held_out_target, fitted.classes_)
     return found
 
 
-def _cross_validation(chosen: Chosen) -> dict[str, Any]:
+def _contest(chosen: Chosen) -> dict[str, Any]:
     told: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(chosen))
     return {"kind": "cross-validation"} | told

@@ -10,8 +10,10 @@ import numpy as np
 from forebay.workshop.convert import Converted
 from forebay.workshop.train.choosing import Chosen
 from forebay.workshop.train.preparing import Facts
-from forebay.workshop.train.scores import MEANING
+from forebay.workshop.train.scores import MEANING, better
+from forebay.workshop.train.trials import DONE, PRUNED, Candidate
 
+_CANDIDATES_SHOWN = 30
 _CLASSES_SHOWN = 30
 _COLUMNS_SHOWN = 60
 
@@ -21,9 +23,11 @@ def card_of(
 ) -> str:
     """The card in Markdown."""
     held_out, _, parity = evidence[:3]
+    made = " + ".join(f"{part.weight:.2f} {part.estimator}" for part in chosen.parts)
+    what = f"An ensemble ({made})" if len(chosen.parts) > 1 else f"A {chosen.estimator}"
     about = (
-        f"A {chosen.estimator} for the {facts.task} of `{facts.target}` ({facts.why_task}), "
-        f"trained on {facts.rows_train} rows and measured on {held_out['rows']} others."
+        f"{what} for the {facts.task} of `{facts.target}` ({facts.why_task}), "
+        f"trained on {facts.rows_train} rows and measured on {held_out['rows']} others ({facts.split} split)."
     )
     blocks = [
         f"# {name or 'Model'}",
@@ -36,7 +40,7 @@ def card_of(
     if "per_class" in held_out:
         blocks += ["## Classes", _table(("class", "precision", "recall", "F1", "rows"), _classes(held_out))]
     if len(chosen.candidates) > 1 or chosen.skipped:
-        blocks += ["## Compared", _table(("estimator", chosen.metric, "±", "seconds"), _compared(chosen))]
+        blocks += ["## Compared", _table(_head(chosen), _compared(chosen))]
     blocks += ["## Data", _data(facts)]
     blocks += ["## Columns", _table(("column", "kind", "missing", "different"), _columns(facts))]
     blocks += ["## Proof", _proof(parity), "## How to call it", _call(name, converted)]
@@ -49,12 +53,13 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _scores(chosen: Chosen, held_out: dict[str, Any]) -> list[tuple[str, ...]]:
-    best = next(one for one in chosen.candidates if one.estimator == chosen.estimator)
+    best = chosen.best if len(chosen.parts) == 1 else None
+    mean, std = (best.mean, best.std) if best is not None else ({}, {})
     return [
         (
             metric,
             f"{value:.4f}",
-            f"{best.mean[metric]:.4f} ± {best.std[metric]:.4f}" if metric in best.mean else "",
+            f"{mean[metric]:.4f} ± {std[metric]:.4f}" if metric in mean else "",
             f"{held_out['baseline'][metric]:.4f}" if metric in held_out["baseline"] else "",
             MEANING[metric],
         )
@@ -72,18 +77,48 @@ def _classes(held_out: dict[str, Any]) -> list[tuple[str, ...]]:
     return rows if more <= 0 else [*rows, (f"… and {more} more", "", "", "", "")]
 
 
+def _head(chosen: Chosen) -> tuple[str, ...]:
+    costs = {"latency": "served ms", "size": "bytes"}
+    extra = [costs[objective] for objective in chosen.objectives]
+    return ("estimator", chosen.metric, "±", "seconds", *extra, *(["Pareto"] if extra else []))
+
+
 def _compared(chosen: Chosen) -> list[tuple[str, ...]]:
+    """The best first; of a long search the thirty best."""
     metric = chosen.metric
-    ordered = sorted(chosen.candidates, key=lambda one: -one.mean[metric])
-    rows: list[tuple[str, ...]] = [
-        (one.estimator, f"{one.mean[metric]:.4f}", f"{one.std[metric]:.4f}", f"{one.seconds:.1f}")
-        for one in ordered
-    ]
-    return rows + [(skipped, "left out for want of time", "", "") for skipped in chosen.skipped]
+    through = [one for one in chosen.candidates if one.state == DONE]
+    ordered = sorted(through, key=lambda one: -better(metric, one.mean[metric]))
+    rows = [_line(chosen, one) for one in ordered[:_CANDIDATES_SHOWN]]
+    width = len(_head(chosen))
+    told = [f"… and {len(ordered) - _CANDIDATES_SHOWN} more"] if len(ordered) > _CANDIDATES_SHOWN else []
+    pruned = sum(one.state == PRUNED for one in chosen.candidates)
+    told += [f"{pruned} given up half-way"] if pruned else []
+    rows += [(line, *[""] * (width - 1)) for line in told]
+    rows += [(f"{one.estimator}", "failed", *[""] * (width - 2)) for one in chosen.candidates if one.why]
+    return rows + [(name, "left out for want of time", *[""] * (width - 2)) for name in chosen.skipped]
+
+
+def _line(chosen: Chosen, one: Candidate) -> tuple[str, ...]:
+    metric = chosen.metric
+    name = one.estimator if one.as_it_is else f"{one.estimator} ({_told(one.params)})"
+    cells = [name, f"{one.mean[metric]:.4f}", f"{one.std[metric]:.4f}", f"{one.seconds:.1f}"]
+    if chosen.objectives:
+        costs = {"latency": f"{one.latency_ms or 0.0:.3f}", "size": str(one.size_bytes)}
+        cells += [*(costs[objective] for objective in chosen.objectives), "yes" if one.pareto else ""]
+    return tuple(cells)
+
+
+def _told(params: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in params.items()
+    )
 
 
 def _data(facts: Facts) -> str:
     lines = [f"- {facts.rows} rows from {facts.origin}, SHA-256 `{facts.sha256}`"]
+    if facts.rows_sampled is not None:
+        lines.append(f"- {facts.rows_sampled} of them, drawn at random, fitted into the memory allowed")
     lines += [f"- left out: {told}" for told in facts.left_out]
     lines += [f"- mind: {told}" for told in facts.warnings]
     return "\n".join(lines)

@@ -1,44 +1,62 @@
-"""Second step: which estimator? Cross-validation decides, on the training rows alone."""
+"""Second step: which estimator, with which parameters, alone or with others? The training rows decide."""
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from statistics import fmean, pstdev
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from forebay.core import Array
-from forebay.workshop.convert.threads import threads_for
-from forebay.workshop.train.estimators import Estimator, candidates, pipeline_for
+from forebay.core.errors import Malformed
+from forebay.workshop.train.blending import blend, loss_for, temperature_for
+from forebay.workshop.train.contest import Contest
+from forebay.workshop.train.estimators import OFFER, Estimator
+from forebay.workshop.train.members import KINDS
 from forebay.workshop.train.preparing import Prepared
 from forebay.workshop.train.progress import Reporter
-from forebay.workshop.train.recipe import CLASSIFICATION, Recipe
-from forebay.workshop.train.scores import PRIMARY, score
+from forebay.workshop.train.recipe import AUTO, CLASSIFICATION, UNTAUGHT, Recipe
+from forebay.workshop.train.scores import better
+from forebay.workshop.train.searching import search
+from forebay.workshop.train.trials import FAILED, Candidate
+
+ENSEMBLE = "ensemble"
+_MUCH = 5_000_000
+_MANY_ROWS = 100_000
+_BLENDED = 8
 
 
-class Candidate(msgspec.Struct, frozen=True):
-    """One estimator's figures: the mean and the spread over the folds."""
+class Part(msgspec.Struct, frozen=True):
+    """One member of the model to build."""
 
     estimator: str
-    mean: dict[str, float]
-    std: dict[str, float]
-    seconds: float
+    weight: float = 1.0
+    params: dict[str, Any] = {}
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """What cross-validation chose, out of what. `skipped` were left out for want of time."""
+    """What the contest chose, out of what. `skipped` were left out for want of time."""
 
     estimator: str
     metric: str
     folds: int
     candidates: tuple[Candidate, ...]
     skipped: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    temperature: float = 1.0
+    objectives: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> Candidate | None:
+        """The candidate of the weightiest part."""
+        if not self.parts:
+            return None
+        part = max(self.parts, key=lambda part: part.weight)
+        same = [
+            one for one in self.candidates if (one.estimator, one.params) == (part.estimator, part.params)
+        ]
+        return same[0] if same else None
 
     def save(self, folder: Path) -> None:
         """Write it below *folder*."""
@@ -51,90 +69,158 @@ class Chosen(msgspec.Struct, frozen=True):
         return msgspec.json.decode((folder / "chosen.json").read_bytes(), type=cls)
 
 
-def choose(prepared: Prepared, recipe: Recipe, report: Reporter) -> Chosen:
-    """Cross-validate every candidate and take the best by the task's first metric.
+def choose(prepared: Prepared, recipe: Recipe, report: Reporter, checkpoint: Path | None = None) -> Chosen:
+    """Try every candidate as it is, search for better parameters within the time budget, take the best.
 
     The time budget is looked at after each fold: once one candidate is through, another is given
-    up as soon as its folds would not end in time.
+    up as soon as its folds would not end in time. What is in the folder *checkpoint* was tried before
+    and is not tried again.
     """
-    contest = _Contest(prepared, recipe, report)
+    if prepared.facts.task in UNTAUGHT:
+        from forebay.workshop.train.untaught import choose_untaught  # noqa: PLC0415 (heavy)
+
+        return choose_untaught(prepared, recipe, report)
     wanted = candidates(prepared, recipe.estimator)
+    contest = Contest(prepared, recipe, report, checkpoint)
+    if contest.trials.candidates:
+        report.log(f"going on after {len(contest.trials.candidates)} trials that are done already")
+    share = 1.0 if recipe.time_budget_s is None else 0.5
     for place, estimator in enumerate(wanted):
-        contest.run(estimator, place / len(wanted), 1 / len(wanted))
-    metric = PRIMARY[prepared.facts.task]
-    best = max(contest.done, key=lambda candidate: candidate.mean[metric])
-    report.progress(1.0, f"{best.estimator} is best: {metric} {best.mean[metric]:.4f}")
-    return Chosen(best.estimator, metric, contest.folds, tuple(contest.done), tuple(contest.skipped))
+        if not contest.trials.tried(estimator.name) and not recipe.parameters:
+            span = (share * place / len(wanted), share / len(wanted))
+            contest.run(estimator, {}, span, lambda _fold, _score: False)
+    if recipe.parameters:
+        _as_told(contest, wanted, recipe.parameters)
+    elif recipe.time_budget_s is not None:
+        search(contest, wanted, share)
+    return _concluded(contest)
 
 
-class _Contest:
-    def __init__(self, prepared: Prepared, recipe: Recipe, report: Reporter) -> None:
-        self._prepared, self._recipe, self._report = prepared, recipe, report
-        self._rows, self._target = prepared.rows_of(prepared.train), prepared.train_target
-        self.folds = _folds(self._target, prepared.facts.task, recipe.folds)
-        self._metric = PRIMARY[prepared.facts.task]
-        budget = recipe.time_budget_s
-        self._until = float("inf") if budget is None else time.monotonic() + budget
-        self.done: list[Candidate] = []
-        self.skipped: list[str] = []
-
-    def run(self, estimator: Estimator, start: float, share: float) -> None:
-        began, figures = time.monotonic(), list[dict[str, float]]()
-        for fold, (learn, check) in enumerate(self._splits(), start=1):
-            if self.done and self._too_late(began, len(figures)):
-                self.skipped.append(estimator.name)
-                self._report.log(f"{estimator.name} left out: the time budget is used up")
-                return
-            figures.append(self._fold(estimator, learn, check))
-            told = f"{self._metric} {figures[-1][self._metric]:.4f}"
-            told = f"{estimator.name}, fold {fold} of {self.folds}: {told}"
-            self._report.progress(start + share * fold / self.folds, told)
-        self.done.append(_candidate(estimator.name, figures, time.monotonic() - began))
-        self._report.metric(self._metric, self.done[-1].mean[self._metric], estimator=estimator.name)
-
-    def _fold(self, estimator: Estimator, learn: Array, check: Array) -> dict[str, float]:
-        model = pipeline_for(estimator, self._prepared, self._recipe.seed)
-        with told_warnings(self._report, estimator.name), threads_for(self._prepared.values):
-            model.fit(_some(self._rows, learn), self._target[learn])
-            return score(model, _some(self._rows, check), self._target[check], self._prepared.facts.task)
-
-    def _too_late(self, began: float, folds_done: int) -> bool:
-        now = time.monotonic()
-        ahead = (now - began) / folds_done * (self.folds - folds_done) if folds_done else 0.0
-        return now + ahead > self._until
-
-    def _splits(self) -> Iterator[tuple[Array, Array]]:
-        from sklearn.model_selection import KFold, StratifiedKFold  # noqa: PLC0415 (heavy)
-
-        stratified = self._prepared.facts.task == CLASSIFICATION
-        way = StratifiedKFold if stratified else KFold
-        folds = way(self.folds, shuffle=True, random_state=self._recipe.seed)
-        yield from folds.split(np.zeros(len(self._target)), self._target)
+def candidates(prepared: Prepared, wanted: str) -> list[Estimator]:
+    """What *wanted* means for these rows, the quickest first."""
+    task = prepared.facts.task
+    fitting = [one for one in OFFER.values() if KINDS[task] in one.makers and _takes(one, prepared)]
+    if wanted == AUTO:
+        values = prepared.values * max(1, len(prepared.facts.classes))
+        many = prepared.facts.rows_train > _MANY_ROWS
+        return [
+            one
+            for one in fitting
+            if one.installed
+            and not one.alone
+            and not (values > _MUCH and one.heavy)
+            and not (many and one.rows_heavy)
+        ]
+    chosen = [one for one in fitting if one.name == wanted]
+    if not chosen:
+        names = ", ".join(repr(one.name) for one in fitting)
+        raise Malformed(f"the estimator {wanted!r} does no {task} of such rows; there is {names}")
+    return chosen
 
 
-def _folds(target: Array, task: str, wanted: int) -> int:
-    """As many as wanted, but every class has a row in each fold."""
-    if task == CLASSIFICATION:
-        wanted = min(wanted, int(np.unique(target, return_counts=True)[1].min()))
-    return max(2, min(wanted, len(target)))
+def _takes(estimator: Estimator, prepared: Prepared) -> bool:
+    if estimator.pixels:
+        return prepared.facts.image is not None
+    return estimator.sparse or not prepared.wordy
 
 
-def _some(rows: Any, places: Array) -> Any:
-    return rows[places] if isinstance(rows, np.ndarray) else rows[places.tolist()]
+def _as_told(contest: Contest, wanted: list[Estimator], parameters: dict[str, Any]) -> None:
+    """One candidate with the parameters that somebody gave."""
+    if len(wanted) != 1:
+        raise Malformed("parameters belong to one estimator; name it, as in estimator='xgboost'")
+    made = contest.run(wanted[0], dict(parameters), (0.0, 1.0), lambda _fold, _score: False)
+    if made is not None and made.state == FAILED:
+        raise Malformed(f"{wanted[0].name} refuses these parameters: {made.why}")
 
 
-def _candidate(name: str, figures: list[dict[str, float]], seconds: float) -> Candidate:
-    names = [name for name in figures[0] if all(name in fold for fold in figures)]
-    mean = {name: fmean(fold[name] for fold in figures) for name in names}
-    std = {name: pstdev([fold[name] for fold in figures]) for name in names}
-    return Candidate(name, mean, std, round(seconds, 3))
+def _concluded(contest: Contest) -> Chosen:
+    done = contest.trials.done()
+    if not done:
+        why = "; ".join(f"{one.estimator}: {one.why}" for one in contest.trials.candidates)
+        raise Malformed(f"no estimator could learn from these rows: {why}")
+    ranked = sorted(done, key=lambda one: _rank(one, contest.metric))
+    objectives = contest.recipe.objectives
+    if objectives:
+        ranked = _lightest_first(ranked, contest.metric, objectives)
+    parts, temperature = _parts(contest, ranked)
+    name = parts[0].estimator if len(parts) == 1 else ENSEMBLE
+    best = ranked[0]
+    contest.report.progress(1.0, f"{name} is best: {contest.metric} {best.mean[contest.metric]:.4f}")
+    everyone = tuple(_marked(contest.trials.candidates, contest.metric, objectives))
+    return Chosen(
+        name, contest.metric, contest.folds, everyone, tuple(contest.skipped), parts, temperature, objectives
+    )
 
 
-@contextmanager
-def told_warnings(report: Reporter, about: str) -> Iterator[None]:
-    """Say once what scikit-learn warns of, instead of printing it."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for text in dict.fromkeys(str(warning.message).partition("\n")[0] for warning in caught):
-        report.log(f"{about}: {text}")
+def _rank(candidate: Candidate, metric: str) -> tuple[float, float, float]:
+    """Best first; equals by their log loss, then by their time."""
+    mean = candidate.mean
+    return -better(metric, mean[metric]), mean.get("log_loss", 0.0), candidate.seconds
+
+
+def _lightest_first(ranked: list[Candidate], metric: str, objectives: tuple[str, ...]) -> list[Candidate]:
+    """The cheapest of those within a standard error of the best (Breiman et al., 1984), then the others."""
+    best = ranked[0]
+    error = best.std[metric] / max(1, len(best.by_fold)) ** 0.5
+    least = better(metric, best.mean[metric]) - error
+    good = [one for one in ranked if better(metric, one.mean[metric]) >= least]
+    good.sort(key=lambda one: tuple(_cost(one, objective) for objective in objectives))
+    return good + [one for one in ranked if one not in good]
+
+
+def _cost(candidate: Candidate, objective: str) -> float:
+    value = candidate.latency_ms if objective == "latency" else candidate.size_bytes
+    return float("inf") if value is None else float(value)
+
+
+def _marked(everyone: list[Candidate], metric: str, objectives: tuple[str, ...]) -> list[Candidate]:
+    """The same, those of the Pareto front marked: nobody is as good in everything and better in something."""
+    if not objectives:
+        return list(everyone)
+    points = {
+        one.number: (-better(metric, one.mean[metric]), *(_cost(one, objective) for objective in objectives))
+        for one in everyone
+        if metric in one.mean and one.state == "done"
+    }
+
+    def beaten(mine: tuple[float, ...]) -> bool:
+        return any(
+            other != mine and all(a <= b for a, b in zip(other, mine, strict=True))
+            for other in points.values()
+        )
+
+    return [
+        msgspec.structs.replace(one, pareto=one.number in points and not beaten(points[one.number]))
+        for one in everyone
+    ]
+
+
+def _parts(contest: Contest, ranked: list[Candidate]) -> tuple[tuple[Part, ...], float]:
+    """The members and the temperature of what is built, both judged on rows nobody had learnt from."""
+    prepared, recipe, asked = contest.prepared, contest.recipe, contest.asked
+    target = prepared.codes(contest.target)[asked]
+    loss = loss_for(prepared.facts.task, recipe.quantiles)
+    alone = recipe.estimator != AUTO or recipe.objectives
+    some = ranked[: 1 if alone else _BLENDED]
+    told = [contest.trials.answers(one.number)[asked] for one in some]
+    weights = blend(told, target, loss, contest.gain, recipe.seed)
+    if weights is None or not _no_worse(contest, told, weights):
+        parts: tuple[Part, ...] = (Part(ranked[0].estimator, 1.0, ranked[0].params),)
+        mixed = told[0]
+    else:
+        pairs = [(float(weight), one) for weight, one in zip(weights, some, strict=True) if weight > 0]
+        pairs.sort(key=lambda pair: -pair[0])
+        parts = tuple(Part(one.estimator, weight, one.params) for weight, one in pairs)
+        mixed = np.asarray(sum(weight * one for weight, one in zip(weights, told, strict=True)))
+        contest.report.log("an ensemble pays: " + ", ".join(f"{p.weight:.2f} {p.estimator}" for p in parts))
+    if prepared.facts.task != CLASSIFICATION or not recipe.calibrate:
+        return parts, 1.0
+    return parts, temperature_for(mixed, target, loss, recipe.seed)
+
+
+def _no_worse(contest: Contest, told: list[Array], weights: Array) -> bool:
+    """Whether the sum is as good as the best alone in what is looked at, too."""
+    asked, metric = contest.asked, contest.metric
+    mixed = np.asarray(sum(weight * one for weight, one in zip(weights, told, strict=True)))
+    ours, best = contest.scores(mixed, asked)[metric], contest.scores(told[0], asked)[metric]
+    return better(metric, ours) >= better(metric, best)

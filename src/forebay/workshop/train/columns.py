@@ -20,13 +20,15 @@ _OUTPUTS = frozenset({"label", "probabilities", "prediction"})
 _MANY_TEXTS = 100
 _MOSTLY_DIFFERENT = 0.5
 _LEAST_ROWS_FOR_IDS = 20
+_WORDS = 3.0
 
 
 class Kind(StrEnum):
-    """What a column holds, as the model sees it."""
+    """What a column holds, as the model sees it: numbers, one of some texts, or sentences of words."""
 
     NUMBER = "number"
     TEXT = "text"
+    WORDS = "words"
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -46,16 +48,23 @@ class Choice:
     left_out: tuple[str, ...]
 
 
-def choose_columns(frame: pl.DataFrame, target: str, features: tuple[str, ...] | None) -> Choice:
-    """Look at every column (or at *features* only, where what cannot be used is an error)."""
+def choose_columns(
+    frame: pl.DataFrame, targets: tuple[str, ...], features: tuple[str, ...] | None, aside: str | None = None
+) -> Choice:
+    """Look at every column (or at *features* only, where what cannot be used is an error).
+
+    The column *aside* only says how to split.
+    """
     for name in features or ():
         one_of(name, frame.columns, "column")
-    names = [name for name in (features or frame.columns) if name != target]
+    names = [name for name in (features or frame.columns) if name not in (*targets, aside)]
     kept: list[Column] = []
     left_out: list[str] = []
     for name in names:
         series = frame[name]
-        why = _impossible(series) or (_useless(series, frame[target]) if features is None else None)
+        why = _impossible(series) or (
+            _useless(series, [frame[target] for target in targets]) if features is None else None
+        )
         if why is None:
             kept.append(_column(series))
         elif features is not None:
@@ -66,6 +75,11 @@ def choose_columns(frame: pl.DataFrame, target: str, features: tuple[str, ...] |
     if not any(column.distinct > 1 for column in kept):
         raise Malformed("no column is left to learn from: " + ("; ".join(left_out) or "all are constant"))
     return Choice(tuple(kept), tuple(left_out))
+
+
+def every_column(frame: pl.DataFrame, targets: tuple[str, ...]) -> Choice:
+    """All columns but *targets*, whatever is in them."""
+    return Choice(tuple(_column(frame[name]) for name in frame.columns if name not in targets), ())
 
 
 def _check_names(columns: list[Column]) -> None:
@@ -79,6 +93,8 @@ def _check_names(columns: list[Column]) -> None:
 
 def _column(series: pl.Series) -> Column:
     kind = Kind.TEXT if _is_text(series) else Kind.NUMBER
+    if kind is Kind.TEXT and _varied(series) and _wordy(series):
+        kind = Kind.WORDS
     return Column(series.name, kind, missing_in(series), series.n_unique())
 
 
@@ -108,21 +124,33 @@ def _impossible(series: pl.Series) -> str | None:
     return None
 
 
-def _useless(series: pl.Series, target: pl.Series) -> str | None:
+def _useless(series: pl.Series, targets: list[pl.Series]) -> str | None:
     rows, distinct = len(series), series.n_unique()
     if distinct == 1:
         return "is the same in every row"
-    if _repeats(series, target):
+    if any(_repeats(series, target) for target in targets):
         return "repeats the target, which nobody has when they ask"
     if rows < _LEAST_ROWS_FOR_IDS:
         return None
-    if _is_text(series) and distinct > max(_MANY_TEXTS, _MOSTLY_DIFFERENT * rows):
+    if _is_text(series) and distinct > max(_MANY_TEXTS, _MOSTLY_DIFFERENT * rows) and not _wordy(series):
         return f"has {distinct} different texts in {rows} rows, too many to learn from"
     if distinct == rows and (
         _counts(series) or (_ID_NAME.search(series.name) and not series.dtype.is_float())
     ):
         return "only numbers the rows"
     return None
+
+
+def _varied(series: pl.Series) -> bool:
+    return series.n_unique() > min(_MANY_TEXTS, _MOSTLY_DIFFERENT * len(series))
+
+
+def _wordy(series: pl.Series) -> bool:
+    """Whether people wrote it: some words in a row."""
+    import polars as pl  # noqa: PLC0415 (heavy)
+
+    spaces = series.cast(pl.String).str.count_matches(r"\s+").mean()
+    return isinstance(spaces, float) and spaces + 1 >= _WORDS
 
 
 def _counts(series: pl.Series) -> bool:

@@ -10,22 +10,31 @@ import msgspec
 import numpy as np
 
 from forebay.core import Array
-from forebay.workshop.train.columns import Choice, Column, Kind, choose_columns
+from forebay.core.errors import Malformed
+from forebay.workshop.train.columns import Choice, Column, Kind, choose_columns, every_column
+from forebay.workshop.train.profile import Aspect, warnings_of
 from forebay.workshop.train.progress import Reporter
 from forebay.workshop.train.reading import Data
-from forebay.workshop.train.recipe import CLASSIFICATION, Recipe
-from forebay.workshop.train.splitting import split
-from forebay.workshop.train.targets import task_of, values_of
+from forebay.workshop.train.recipe import CLASSIFICATION, FORECASTING, MULTILABEL, UNTAUGHT, Recipe, one_of
+from forebay.workshop.train.series import lagged
+from forebay.workshop.train.splitting import split, split_by_group, split_by_time
+from forebay.workshop.train.targets import labels_of, task_of, values_of
 
 if TYPE_CHECKING:
     import polars as pl
 
-_UNBALANCED = 0.1
-_MANY_MISSING = 0.5
+_PIXELS_FROM = 64
+_BRIGHTEST = 255
+_LOOKED_AT_ROWS = 200
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What preparation found out, all of it data: it travels with the rows, and into card and lineage."""
+    """What preparation found out, all of it data: it travels with the rows, and into card and lineage.
+
+    `classes` counts the rows of each class, or of each label; `answers` names the numbers that a
+    forecast or a quantile regression gives; `image` is (channels, height, width) of rows that are
+    pictures, `pictures` whether they came as such.
+    """
 
     target: str
     task: str
@@ -41,17 +50,27 @@ class Facts(msgspec.Struct, frozen=True):
     left_out: tuple[str, ...]
     warnings: tuple[str, ...]
     classes: dict[str, int]
+    split: str = "random"
+    answers: tuple[str, ...] = ()
+    image: tuple[int, int, int] | None = None
+    pictures: bool = False
+    rows_sampled: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Rows to learn from and rows held out: numbers as float32, texts without nulls."""
+    """Rows to learn from and rows held out: numbers as float32, texts without nulls.
+
+    A target is [rows], or [rows, columns] where there are several to predict. `groups` are the
+    groups of the rows to learn from, where rows of one group must stay together.
+    """
 
     facts: Facts
     train: pl.DataFrame
     train_target: Array
     held_out: pl.DataFrame
     held_out_target: Array
+    groups: Array | None = None
 
     @property
     def matrix(self) -> bool:
@@ -59,9 +78,30 @@ class Prepared:
         return all(column.kind is Kind.NUMBER for column in self.facts.columns)
 
     @property
+    def wordy(self) -> bool:
+        """Whether a column holds sentences."""
+        return any(column.kind is Kind.WORDS for column in self.facts.columns)
+
+    @property
+    def gaps(self) -> bool:
+        """Whether a value is missing anywhere."""
+        return any(column.missing for column in self.facts.columns)
+
+    @property
     def values(self) -> int:
         """How many values there are to learn from."""
         return self.train.height * self.train.width
+
+    @property
+    def classes(self) -> Array:
+        """The classes in their order, or a multilabel task's labels."""
+        if self.facts.task == MULTILABEL:
+            return np.array(list(self.facts.classes))
+        return np.unique(np.concatenate([self.train_target, self.held_out_target]))
+
+    def codes(self, target: Array) -> Array:
+        """*target* as members learn it: classes by their places, everything else as it is."""
+        return np.searchsorted(self.classes, target) if self.facts.task == CLASSIFICATION else target
 
     def rows_of(self, frame: pl.DataFrame) -> Any:
         """*frame* the way the model takes it."""
@@ -76,6 +116,8 @@ class Prepared:
         ):
             frame.write_parquet(folder / f"{name}.parquet")
             np.save(folder / f"{name}_target.npy", target, allow_pickle=False)
+        if self.groups is not None:
+            np.save(folder / "groups.npy", self.groups, allow_pickle=False)
         (folder / "facts.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.facts), indent=1))
 
     @classmethod
@@ -83,44 +125,121 @@ class Prepared:
         """Read what `save` wrote."""
         import polars as pl  # noqa: PLC0415 (heavy)
 
-        parts: list[Any] = []
-        for name in ("train", "held_out"):
-            parts.append(pl.read_parquet(folder / f"{name}.parquet"))
-            parts.append(np.load(folder / f"{name}_target.npy", allow_pickle=False))
+        frames = [pl.read_parquet(folder / f"{name}.parquet") for name in ("train", "held_out")]
+        names = ("train_target", "held_out_target", "groups")
+        paths = [folder / f"{name}.npy" for name in names]
+        told, held, groups = (np.load(path, allow_pickle=False) if path.exists() else None for path in paths)
         facts = msgspec.json.decode((folder / "facts.json").read_bytes(), type=Facts)
-        return cls(facts, *parts)
+        assert told is not None
+        assert held is not None
+        return cls(facts, frames[0], told, frames[1], held, groups)
 
 
 def prepare(data: Data, recipe: Recipe, report: Reporter) -> Prepared:
     """Check and split *data*; raises `Malformed` with the first thing that has to be mended."""
-    series = data.frame[data.target]
-    task, why = task_of(series, recipe.task)
-    target = values_of(series, task)
-    report.log(f"{task} of {data.target!r}: {why}")
-    choice = choose_columns(data.frame, data.target, recipe.features)
-    frame = _typed(data.frame, choice)
-    duplicates = frame.height - frame.with_columns(series.alias("\0target")).n_unique()
-    train, held = split(target, recipe.held_out, recipe.seed, stratified=task == CLASSIFICATION)
+    aspect = _forecast(data, recipe) if recipe.task == FORECASTING else _table(data, recipe)
+    report.log(
+        f"{aspect.task} of {data.target!r}: {aspect.why}" if data.target else f"{aspect.task}: no target"
+    )
+    train, held, way = _split(data, recipe, aspect)
+    duplicates = _duplicates(aspect)
+    choice = aspect.choice
     facts = Facts(
         target=data.target,
-        task=task,
-        why_task=why,
-        named=data.named,
+        task=aspect.task,
+        why_task=aspect.why,
+        named=data.named and aspect.task != FORECASTING,
         origin=data.origin,
         sha256=data.sha256,
-        rows=frame.height,
+        rows=data.rows or aspect.frame.height,
         rows_train=len(train),
         rows_held_out=len(held),
         duplicates=duplicates,
         columns=choice.columns,
         left_out=choice.left_out,
-        warnings=tuple(_warnings(choice, target, task, duplicates)),
-        classes=_classes(target) if task == CLASSIFICATION else {},
+        warnings=tuple(warnings_of(aspect, duplicates)),
+        classes=_classes(aspect),
+        split=way,
+        answers=aspect.answers,
+        image=aspect.image,
+        pictures=data.image is not None,
+        rows_sampled=aspect.frame.height if data.rows and data.rows > aspect.frame.height else None,
     )
     for told in (*(f"left out: {one}" for one in facts.left_out), *facts.warnings):
         report.log(told)
     report.progress(1.0, f"{len(train)} rows to learn from, {len(held)} held out")
-    return Prepared(facts, frame[train.tolist()], target[train], frame[held.tolist()], target[held])
+    groups = data.frame[recipe.by].to_physical().to_numpy()[train] if way == "group" and recipe.by else None
+    target, frame = aspect.target, aspect.frame
+    rows = (frame[train.tolist()], target[train], frame[held.tolist()], target[held])
+    return Prepared(facts, *rows, groups)
+
+
+def _table(data: Data, recipe: Recipe) -> Aspect:
+    targets = recipe.targets if data.target else ()
+    if recipe.task in UNTAUGHT:
+        task, why, target = recipe.task or "", "as asked", _told_anomalies(data, targets)
+    elif len(targets) > 1:
+        for name in targets:
+            one_of(name, data.frame.columns, "column")
+        task, why, target = MULTILABEL, f"{len(targets)} labels", labels_of(data.frame.select(targets))
+    else:
+        series = data.frame[data.target]
+        task, why = task_of(series, recipe.task)
+        target = values_of(series, task)
+    if recipe.by is not None:
+        one_of(recipe.by, data.frame.columns, "column")
+    image = data.image or (_square(data.frame, targets) if recipe.features is None else None)
+    if image is None:
+        choice = choose_columns(data.frame, targets, recipe.features, recipe.by)
+    else:  # a pixel that is always black still has its place
+        choice = every_column(data.frame, targets)
+    answers = tuple(f"{share:g}" for share in recipe.quantiles) if task == "quantile" else ()
+    return Aspect(task, why, _typed(data.frame, choice), target, choice, answers, targets, image)
+
+
+def _told_anomalies(data: Data, targets: tuple[str, ...]) -> Array:
+    """1 for a row that is known to be an anomaly, to measure by; nothing is learnt from it."""
+    if not targets:
+        return np.zeros(data.frame.height)
+    return labels_of(data.frame.select(targets))[:, 0]
+
+
+def _forecast(data: Data, recipe: Recipe) -> Aspect:
+    import polars as pl  # noqa: PLC0415 (heavy)
+
+    if recipe.by is not None:
+        one_of(recipe.by, data.frame.columns, "column")
+    frame = data.frame if recipe.by is None else data.frame.sort(recipe.by)
+    task_of(frame[data.target], FORECASTING)
+    values = values_of(frame[data.target], FORECASTING)
+    rows, target = lagged(values, recipe.lags, recipe.horizon)
+    names = [f"lag {count}" for count in range(rows.shape[1], 0, -1)]
+    columns = tuple(Column(name, Kind.NUMBER, 0, len(np.unique(rows[:, n]))) for n, name in enumerate(names))
+    choice = Choice(columns, ())
+    answers = tuple(f"step {step}" for step in range(1, recipe.horizon + 1))
+    why = "as asked, in the order of " + (repr(recipe.by) if recipe.by else "the rows")
+    return Aspect(FORECASTING, why, pl.DataFrame(rows, schema=names), target, choice, answers, (data.target,))
+
+
+def _split(data: Data, recipe: Recipe, aspect: Aspect) -> tuple[Array, Array, str]:
+    way = recipe.split or ("stratified" if aspect.task == CLASSIFICATION else "random")
+    if aspect.task == FORECASTING:
+        train, held = split_by_time(np.arange(len(aspect.target)), recipe.held_out)
+        # windows that overlap the first held-out one would show what is to be foreseen
+        return train[: max(1, len(train) - recipe.horizon + 1)], held, "time"
+    if recipe.by is not None:
+        along = data.frame[recipe.by]
+        if along.null_count():
+            raise Malformed(f"the column {recipe.by!r} to split by has {along.null_count()} gaps; fill them")
+        if way == "time":
+            train, held = split_by_time(along.rank("dense").to_numpy(), recipe.held_out)
+        else:
+            train, held = split_by_group(along.to_physical().to_numpy(), recipe.held_out, recipe.seed)
+        return train, held, way
+    if way == "stratified" and aspect.task != CLASSIFICATION:
+        raise Malformed(f"split='stratified' needs classes, and this is {aspect.task}; use split='random'")
+    train, held = split(aspect.target, recipe.held_out, recipe.seed, stratified=way == "stratified")
+    return train, held, way
 
 
 def _typed(frame: pl.DataFrame, choice: Choice) -> pl.DataFrame:
@@ -128,29 +247,39 @@ def _typed(frame: pl.DataFrame, choice: Choice) -> pl.DataFrame:
 
     def typed(column: Column) -> pl.Expr:
         named = pl.col(column.name)
-        if column.kind is Kind.TEXT:
+        if column.kind is not Kind.NUMBER:
             return named.cast(pl.String).fill_null("")
         return named.cast(pl.Float32, strict=False).fill_null(float("nan"))
 
     return frame.select([typed(column) for column in choice.columns])
 
 
-def _classes(target: Array) -> dict[str, int]:
-    names, counts = np.unique(target, return_counts=True)
-    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+def _duplicates(aspect: Aspect) -> int:
+    import polars as pl  # noqa: PLC0415 (heavy)
+
+    if aspect.task == FORECASTING:
+        return 0
+    told = pl.DataFrame(aspect.target.reshape(len(aspect.target), -1))
+    told.columns = [f"\0{place}" for place in range(told.width)]
+    return int(aspect.frame.height - pl.concat([aspect.frame, told], how="horizontal").n_unique())
 
 
-def _warnings(choice: Choice, target: Array, task: str, duplicates: int) -> list[str]:
-    rows = len(target)
-    told = [
-        f"{column.name!r} is missing in {column.missing} of {rows} rows"
-        for column in choice.columns
-        if column.missing > _MANY_MISSING * rows
-    ]
-    if duplicates:
-        told.append(f"{duplicates} of {rows} rows are duplicates; the held-out score may flatter the model")
-    if task == CLASSIFICATION:
-        name, count = min(_classes(target).items(), key=lambda item: item[1])
-        if count < _UNBALANCED * rows:
-            told.append(f"only {count} of {rows} rows are of the class {name!r}; look at its own score")
-    return told
+def _classes(aspect: Aspect) -> dict[str, int]:
+    if aspect.task == MULTILABEL:
+        return dict(zip(aspect.targets, (int(count) for count in aspect.target.sum(axis=0)), strict=True))
+    return aspect.classes
+
+
+def _square(frame: pl.DataFrame, targets: tuple[str, ...]) -> tuple[int, int, int] | None:
+    """(1, side, side) where rows look like the pixels of a square picture: many columns of whole values."""
+    pixels = frame.select([name for name in frame.columns if name not in targets])
+    side = round(pixels.width**0.5)
+    if side * side != pixels.width or pixels.width < _PIXELS_FROM:
+        return None
+    if not all(dtype.is_numeric() for dtype in pixels.dtypes):
+        return None
+    some = pixels.head(_LOOKED_AT_ROWS).to_numpy()
+    whole = (
+        np.isfinite(some).all() and (some >= 0).all() and (some <= _BRIGHTEST).all() and (some % 1 == 0).all()
+    )
+    return (1, side, side) if whole and not pixels.null_count().sum_horizontal().item() else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,23 @@ from forebay.core import Array
 from forebay.core.errors import Malformed, NotFound
 from forebay.core.extras import need
 from forebay.workshop.convert.sample import columns_of, is_missing
+from forebay.workshop.train.pictures import CLASS, read_pictures
 from forebay.workshop.train.recipe import one_of
+from forebay.workshop.train.sampling import sampled
 
 if TYPE_CHECKING:
     import polars as pl
 
-FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".tar": "images",
+}
 _NOTHING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 _SCHEMA_ROWS = 10_000
 _SNIFFED_BYTES = 1 << 16
@@ -26,73 +38,111 @@ _SNIFFED_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A table with its target. `named` says whether the columns' names mean something to people."""
+    """A table with its target. `named` says whether the columns' names mean something to people.
+
+    `target` is empty where there is none, and names several columns separated by commas where there are
+    several. `image` is (channels, height, width) of rows that are pictures. `rows` counts those of the
+    whole, where `frame` is a sample of them.
+    """
 
     frame: pl.DataFrame
     target: str
     origin: str
     sha256: str
     named: bool = True
+    image: tuple[int, int, int] | None = None
+    rows: int | None = None
 
 
-def read(data: Any, target: Any, *, format: str | None = None) -> Data:  # noqa: A002 (the word people know)
-    """Read a file (its path), a pandas or polars frame, or a matrix with its array of targets."""
+def read(
+    data: Any,
+    target: Any,
+    *,
+    format: str | None = None,  # noqa: A002 (the word people know)
+    memory_bytes: int = 1 << 30,
+    seed: int = 0,
+) -> Data:
+    """Read a file (its path), a folder of pictures, a pandas or polars frame, or a matrix with its targets.
+
+    Of a file that is larger than *memory_bytes* allow, rows are drawn at random by *seed*.
+    """
     need("polars", "sklearn")
     if isinstance(data, str | Path):
-        return _file(Path(data), _target_name(target), format)
+        return _path(Path(data), target, format, memory_bytes, seed)
     if not hasattr(data, "columns"):
         return _arrays(np.asarray(data), target)
     frame = _frame(data)
-    if isinstance(target, str):
-        one_of(target, frame.columns, "column")
-        return Data(frame, target, "frame", _digest(frame))
+    if isinstance(target, list | tuple) and all(isinstance(name, str) and name in frame for name in target):
+        target = ",".join(target)
+    if isinstance(target, str) or target is None:
+        _check_targets(target or "", frame.columns)
+        return Data(frame, target or "", "frame", _digest(frame))
     name = str(getattr(target, "name", None) or "target")
     frame = _with_target(frame, name, np.asarray(target))
     return Data(frame, name, "frame", _digest(frame))
 
 
-def _target_name(target: Any) -> str:
-    if not isinstance(target, str):
+def _check_targets(target: str, columns: list[str]) -> None:
+    """Raise `Malformed` unless *target* is empty, one of *columns*, or several of them."""
+    if target and target not in columns:
+        for name in target.split(","):
+            one_of(name.strip(), columns, "column")
+
+
+def _path(path: Path, target: Any, format_: str | None, memory_bytes: int, seed: int) -> Data:
+    if isinstance(target, list | tuple) and all(isinstance(name, str) for name in target):
+        target = ",".join(target)
+    if not isinstance(target, str | None):
         raise Malformed("the data is a file; name its target column, for example target='price'")
-    return target
+    if not path.exists():
+        raise NotFound(f"there is no file {str(path)!r}")
+    format_ = format_ or ("images" if path.is_dir() else FORMATS.get(path.suffix.lower()))
+    if format_ == "images":
+        frame, image, sha256 = read_pictures(path)
+        return Data(frame, CLASS, path.name, sha256, named=False, image=image)
+    if format_ not in ("csv", "parquet", "jsonl"):
+        raise Malformed(f"{path.name!r} is neither CSV, Parquet nor JSON Lines; save the data as one of them")
+    return _file(path, target or "", format_, memory_bytes, seed)
 
 
-def _file(path: Path, target: str, format_: str | None) -> Data:
+def _file(path: Path, target: str, format_: str, memory_bytes: int, seed: int) -> Data:
     import polars as pl  # noqa: PLC0415 (heavy)
 
-    if not path.is_file():
-        raise NotFound(f"there is no file {str(path)!r}")
-    format_ = format_ or FORMATS.get(path.suffix.lower())
-    if format_ not in ("csv", "parquet"):
-        raise Malformed(f"{path.name!r} is neither CSV nor Parquet; save the data as .csv or .parquet")
     try:
-        frame = _csv(path) if format_ == "csv" else pl.scan_parquet(path).collect(engine="streaming")
+        frame, rows = sampled(_scans(path, format_), path, memory_bytes, seed)
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         first = str(error).strip().partition("\n")[0][:300]
         raise Malformed(f"{path.name!r} cannot be read as {format_}: {first}") from error
-    one_of(target, frame.columns, "column")
+    _check_targets(target, frame.columns)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Data(frame, target, path.name, sha256)
+    return Data(frame, target, path.name, sha256, rows=rows)
 
 
-def _csv(path: Path) -> pl.DataFrame:
+def _scans(path: Path, format_: str) -> Iterator[pl.LazyFrame]:
+    """Ways to read *path*, the quickest first: the next is for what the one before stumbles over."""
     import polars as pl  # noqa: PLC0415 (heavy)
 
-    def scan(rows: int | None) -> pl.DataFrame:
-        lazy = pl.scan_csv(
-            path,
-            separator=_separator(path),
-            null_values=_NOTHING,
-            infer_schema_length=rows,
-            try_parse_dates=True,
-        )
-        return lazy.collect(engine="streaming")
+    if format_ == "parquet":
+        yield pl.scan_parquet(path)
+        return
+    for rows in (_SCHEMA_ROWS, None):  # a number column may turn out to hold texts far down
+        if format_ == "jsonl":
+            yield pl.scan_ndjson(path, infer_schema_length=rows)
+        else:
+            yield _csv(path, rows)
 
-    try:
-        return scan(_SCHEMA_ROWS)
-    except pl.exceptions.ComputeError:
-        return scan(None)  # a number column turned out to hold texts further down: look at all rows
+
+def _csv(path: Path, rows: int | None) -> pl.LazyFrame:
+    import polars as pl  # noqa: PLC0415 (heavy)
+
+    return pl.scan_csv(
+        path,
+        separator=_separator(path),
+        null_values=_NOTHING,
+        infer_schema_length=rows,
+        try_parse_dates=True,
+    )
 
 
 def _separator(path: Path) -> str:
@@ -122,7 +172,7 @@ def _series(name: str, values: Array) -> pl.Series:
 
 
 def _arrays(matrix: Array, target: Any) -> Data:
-    if isinstance(target, str) or target is None:
+    if isinstance(target, str):
         raise Malformed("the data is a matrix; give its targets as an array: train(X, y)")
     if matrix.ndim != 2:
         raise Malformed(f"the data has the shape {list(matrix.shape)}; give rows and columns")
@@ -130,7 +180,15 @@ def _arrays(matrix: Array, target: Any) -> Data:
 
     width = len(str(max(matrix.shape[1] - 1, 0)))
     frame = pl.DataFrame([_series(f"x{n:0{width}}", matrix[:, n]) for n in range(matrix.shape[1])])
-    frame = _with_target(frame, "target", np.asarray(target))
+    if target is None:
+        return Data(frame, "", "arrays", _digest(frame), named=False)
+    values = np.asarray(target)
+    if values.ndim == 2 and values.shape[1] > 1:
+        names = [f"label{n}" for n in range(values.shape[1])]
+        for name, column in zip(names, values.T, strict=True):
+            frame = _with_target(frame, name, column)
+        return Data(frame, ",".join(names), "arrays", _digest(frame), named=False)
+    frame = _with_target(frame, "target", values)
     return Data(frame, "target", "arrays", _digest(frame), named=False)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from forebay.core import Array
 from forebay.core.errors import Malformed
 from forebay.workshop.train.columns import missing_in
-from forebay.workshop.train.recipe import CLASSIFICATION, REGRESSION
+from forebay.workshop.train.recipe import CLASSIFICATION, FORECASTING, QUANTILE, REGRESSION
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,13 +18,14 @@ _FEW_NUMBERS = 20
 _ROWS_A_CLASS = 3
 _MOST_CLASSES = 1000
 _LEAST_ROWS = 10
+_NUMERIC = (REGRESSION, QUANTILE, FORECASTING)
 
 
 def task_of(target: pl.Series, wanted: str | None) -> tuple[str, str]:
     """The task and the reason for it; raises `Malformed` where *wanted* cannot be."""
     numeric = target.dtype.is_numeric()
-    if wanted == REGRESSION and not numeric:
-        raise Malformed(f"the target {target.name!r} holds {target.dtype}; regression needs numbers")
+    if wanted in _NUMERIC and not numeric:
+        raise Malformed(f"the target {target.name!r} holds {target.dtype}; {wanted} needs numbers")
     if wanted is not None:
         return wanted, "as asked"
     if not numeric:
@@ -41,7 +42,7 @@ def values_of(target: pl.Series, task: str) -> Array:
     import polars as pl  # noqa: PLC0415 (heavy)
 
     _check(target)
-    if task == REGRESSION:
+    if task in _NUMERIC:
         values = target.cast(pl.Float64).to_numpy()
         if not np.isfinite(values).all():
             raise Malformed(f"the target {target.name!r} holds infinite values; remove these rows")
@@ -56,6 +57,30 @@ def values_of(target: pl.Series, task: str) -> Array:
     labels = values.astype(np.int64) if values.dtype.kind in "iu" else np.array(values.tolist(), dtype=str)
     _check_classes(target.name, labels)
     return labels
+
+
+def labels_of(frame: pl.DataFrame) -> Array:
+    """The 0/1 columns of a multilabel task, int64 [rows, labels]."""
+    import polars as pl  # noqa: PLC0415 (heavy)
+
+    columns = []
+    for series in frame:
+        _check(series)
+        plain = series.cast(pl.Int64, strict=False) if series.dtype != pl.String else series
+        values = set(plain.unique().to_list())
+        if not values <= {0, 1}:
+            raise Malformed(f"the label {series.name!r} holds {_some(values)}; a label is 0 or 1 in each row")
+        counts = np.bincount(plain.to_numpy().astype(np.int64), minlength=2)
+        if counts.min() < _ROWS_A_CLASS:
+            raise Malformed(
+                f"the label {series.name!r} is {int(counts.argmax())} in almost every row; leave it out"
+            )
+        columns.append(plain.to_numpy().astype(np.int64))
+    return np.column_stack(columns)
+
+
+def _some(values: set[object]) -> str:
+    return ", ".join(sorted(map(repr, list(values)[:5])))
 
 
 def _check(target: pl.Series) -> None:

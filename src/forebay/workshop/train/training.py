@@ -2,53 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
+import msgspec
+
+from forebay.core.errors import Malformed
 from forebay.workshop.train.building import Trained, build
 from forebay.workshop.train.choosing import choose
 from forebay.workshop.train.preparing import prepare
 from forebay.workshop.train.progress import Listener, Reporter, silence
 from forebay.workshop.train.reading import read
-from forebay.workshop.train.recipe import AUTO, Recipe
+from forebay.workshop.train.recipe import Recipe
+
+
+class Wishes(TypedDict, total=False):
+    """What may be said about a training; each word is a field of `Recipe`, which explains it."""
+
+    task: str | None
+    estimator: str
+    features: Sequence[str] | None
+    folds: int
+    held_out: float
+    seed: int
+    time_budget_s: float | None
+    metric: str | None
+    objectives: Sequence[str]
+    split: str | None
+    by: str | None
+    class_weights: bool
+    calibrate: bool
+    parameters: Mapping[str, str | int | float | bool]
+    quantiles: Sequence[float]
+    horizon: int
+    lags: int | None
+    memory_bytes: int
 
 
 def train(
     data: Any,
-    target: Any,
+    target: Any = None,
     *,
-    task: str | None = None,
-    estimator: str = AUTO,
-    features: Sequence[str] | None = None,
-    folds: int = 5,
-    held_out: float = 0.2,
-    seed: int = 0,
-    time_budget_s: float | None = None,
     progress: Listener | None = None,
     name: str = "",
     format: str | None = None,  # noqa: A002 (the word people know)
+    checkpoint: Path | str | None = None,
+    **wishes: Unpack[Wishes],
 ) -> Trained:
-    """Train a classifier or a regressor on a table, and convert it to what Forebay serves.
+    """Train a model on a table or on pictures, and convert it to what Forebay serves.
 
-    *data* is the path of a CSV or Parquet file, a pandas or polars frame, or a matrix; *target*
-    is the name of a column, or an array with one value a row. Numbers, texts, true and false are
+    *data* is the path of a CSV, Parquet or JSON Lines file, of a folder of pictures (a folder for each
+    class), a pandas or polars frame, or a matrix; *target* is the name of a column (of several, for
+    labels that may come together), or an array with one value a row. Numbers, texts, true and false are
     learnt from as they are, missing ones included; dates, row numbers and constants are left out
-    with a sentence in the card. With `estimator="auto"` cross-validation over *folds* chooses; the
-    share *held_out* of the rows is seen by nobody and gives the scores. The same data and *seed*
-    give the same model. *progress* receives events. Raises `Malformed` with what to mend.
+    with a sentence in the card. With `estimator="auto"` cross-validation over `folds` chooses, and
+    within `time_budget_s` a search tries other parameters; the share `held_out` of the rows is seen by
+    nobody and gives the scores. The same data and `seed` give the same model, unless a clock ends the
+    search. With *checkpoint*, a folder, a search that was killed goes on where it was. *progress*
+    receives events. Raises `Malformed` with what to mend.
     """
     listener = progress or silence
-    table = read(data, target, format=format)
-    recipe = Recipe(
-        table.target,
-        task=task,
-        estimator=estimator,
-        features=None if features is None else tuple(features),
-        folds=folds,
-        held_out=held_out,
-        seed=seed,
-        time_budget_s=time_budget_s,
-    )
+    memory_bytes, seed = wishes.get("memory_bytes", 1 << 30), wishes.get("seed", 0)
+    table = read(data, target, format=format, memory_bytes=memory_bytes, seed=seed)
+    recipe = recipe_of({"target": table.target, **wishes})
     prepared = prepare(table, recipe, Reporter(listener, "prepare"))
-    chosen = choose(prepared, recipe, Reporter(listener, "choose"))
+    place = None if checkpoint is None else Path(checkpoint)
+    chosen = choose(prepared, recipe, Reporter(listener, "choose"), place)
     return build(prepared, chosen, recipe, Reporter(listener, "build"), name=name)
+
+
+def recipe_of(wishes: Mapping[str, Any]) -> Recipe:
+    """A checked recipe; raises `Malformed`."""
+    try:
+        return msgspec.convert(dict(wishes), Recipe)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"this cannot be asked for: {error}") from error

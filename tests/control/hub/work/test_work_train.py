@@ -61,7 +61,8 @@ def test_a_csv_file_becomes_a_version_with_scores_card_and_lineage(developer: ht
     assert version["card"].startswith("# flowers")
     assert version["lineage"]["recipe"]["estimator"] == "logistic-regression"
     assert [entry["kind"] for entry in version["evidence"]] == ["score", "cross-validation", "parity"]
-    assert {file["path"] for file in version["files"]} == {"forebay.json", "model.onnx", "sample.json"}
+    files = {file["path"] for file in version["files"]}
+    assert files == {"forebay.json", "model.onnx", "report.html", "sample.json"}
     assert job["id"] in [one["id"] for one in developer.get("/api/v1/projects/default/jobs").json()["items"]]
 
 

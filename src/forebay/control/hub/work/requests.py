@@ -12,7 +12,7 @@ from forebay.core.artifact import checked_digest
 from forebay.core.errors import Malformed
 from forebay.workshop.train.recipe import Recipe, one_of
 
-FORMATS = ("csv", "parquet")
+FORMATS = ("csv", "parquet", "jsonl", "images")
 
 
 class DataRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

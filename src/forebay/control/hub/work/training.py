@@ -19,18 +19,27 @@ from forebay.workshop.train import (
     save_built,
 )
 
+TRIALS = "trials"
+
 
 def prepare_data(folder: Path, output: Path, tell: Listener) -> None:
     """Look the data over, choose columns, split."""
     request = read_request(TrainRequest, folder)
-    data = read(folder / "fetch" / request.file_name, request.target, format=request.data.format)
+    data = read(
+        folder / "fetch" / request.file_name,
+        request.target,
+        format=request.data.format,
+        memory_bytes=request.memory_bytes,
+        seed=request.seed,
+    )
     prepare(data, request, Reporter(tell, "prepare")).save(output)
 
 
 def choose_estimator(folder: Path, output: Path, tell: Listener) -> None:
-    """Cross-validate the candidates."""
+    """Try the candidates. What is done of it survives a `kill -9` in the job's own folder."""
     request = read_request(TrainRequest, folder)
-    choose(Prepared.load(folder / "prepare"), request, Reporter(tell, "choose")).save(output)
+    prepared = Prepared.load(folder / "prepare")
+    choose(prepared, request, Reporter(tell, "choose"), folder / TRIALS).save(output)
 
 
 def build_artifact(folder: Path, output: Path, tell: Listener) -> None:

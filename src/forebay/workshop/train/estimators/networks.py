@@ -1,0 +1,100 @@
+"""What a small network is, whichever framework it is built with: its settings and its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from forebay.core import Array
+from forebay.workshop.train.estimators.offer import CLASSES, QUANTILES, Asked, Range, Space
+
+MLP_SPACE: Space = {
+    "width": (32, 64, 128, 256),
+    "layers": (1, 2, 3),
+    "dropout": Range(0.0, 0.5),
+    "learning_rate": Range(3e-4, 1e-2, log=True),
+    "weight_decay": Range(1e-5, 1e-1, log=True),
+    "batch": (32, 64, 128),
+}
+CNN_SPACE: Space = {
+    "channels": (16, 24),
+    "dropout": Range(0.0, 0.5),
+    "learning_rate": Range(1e-3, 1e-2, log=True),
+    "weight_decay": Range(1e-4, 1e-1, log=True),
+}
+_VALIDATED_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a network is built and taught. `patience` epochs without a better validation loss end it.
+
+    `schedule` is `onecycle` (Smith, 2018), `cosine` or `constant`; `optimizer` is `adamw`, `adam` or
+    `sgd`. `shift` moves an image's pixels by up to so many at random while it is learnt.
+    """
+
+    epochs: int = 40
+    batch: int = 64
+    width: int = 64
+    layers: int = 2
+    channels: int = 16
+    dropout: float = 0.1
+    optimizer: str = "adamw"
+    schedule: str = "onecycle"
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    patience: int = 8
+    shift: int = 2
+    smoothing: float = 0.0
+
+
+@dataclass(slots=True)
+class Task:
+    """What one network answers: classes (codes 0, 1, …), numbers, or one quantile of them."""
+
+    asked: Asked
+    kind: str
+    settings: Settings
+    classes: int = 1
+    centre: float = 0.0
+    spread: float = 1.0
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the last layer gives."""
+        return self.classes if self.kind == CLASSES else 1
+
+    def learn_target(self, target: Array) -> Array:
+        """The target as the loss wants it; numbers are centred and scaled."""
+        if self.kind == CLASSES:
+            self.classes = max(2, int(target.max()) + 1)
+            return np.asarray(target, dtype=np.int64)
+        self.centre, self.spread = float(target.mean()), float(target.std()) or 1.0
+        return ((target - self.centre) / self.spread).astype(np.float32).reshape(-1, 1)
+
+    @property
+    def quantile(self) -> float | None:
+        """Which one, where it is one."""
+        return self.asked.quantile if self.kind == QUANTILES else None
+
+    def told(self, epoch: int, loss: float, validation: float | None) -> None:
+        """Keep the epoch's figures, and show them to whoever watches."""
+        figures = {"loss": loss} if validation is None else {"loss": loss, "validation_loss": validation}
+        self.curve.append({"epoch": float(epoch), **figures})
+        if self.asked.watch is not None:
+            self.asked.watch(epoch, self.settings.epochs, figures)
+
+
+def settings_for(asked: Asked, **own: Any) -> Settings:
+    """The defaults, what the estimator has of its own, and what was asked for."""
+    return Settings(**{**own, **asked.params})
+
+
+def split_validation(rows: int, seed: int) -> tuple[Array, Array]:
+    """Row numbers to learn from, and a tenth to stop by; none of the latter where there are few rows."""
+    order = np.random.default_rng(seed).permutation(rows)
+    count = rows // 10 if rows >= _VALIDATED_ROWS else 0
+    return order[count:], order[:count]

@@ -1,0 +1,271 @@
+"""Networks in PyTorch: an MLP for tables and a CNN for rows that are pictures."""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+
+from forebay.core import Array
+from forebay.workshop.train.estimators.networks import (
+    CNN_SPACE,
+    MLP_SPACE,
+    Settings,
+    Task,
+    settings_for,
+    split_validation,
+)
+from forebay.workshop.train.estimators.offer import CLASSES, NUMBERS, QUANTILES, Asked, Estimator
+
+_ASKED_AT_ONCE = 1024
+
+
+class TorchNetwork:
+    """A network with scikit-learn's manners: `fit`, `predict`, `predict_proba`. Its input is float32."""
+
+    def __init__(self, task: Task, *, convolutional: bool) -> None:
+        self.task, self.convolutional = task, convolutional
+        self.module: Any = None
+
+    @property
+    def curve(self) -> list[dict[str, float]]:
+        """Loss and validation loss, an entry an epoch."""
+        return self.task.curve
+
+    def fit(self, rows: Array, target: Array, sample_weight: Array | None = None) -> TorchNetwork:
+        """Learn, and stop early by a tenth of the rows where there are enough of them."""
+        import torch  # noqa: PLC0415 (heavy)
+
+        rows = np.ascontiguousarray(rows, dtype=np.float32)
+        learnt = self.task.learn_target(target)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.task.asked.seed)
+            self.module = _module(self.task, rows.shape[1], convolutional=self.convolutional)
+            _teach(self.module, self.task, rows, learnt, sample_weight, shifted=self.convolutional)
+        return self
+
+    def predict(self, rows: Array) -> Array:
+        """Numbers, in the target's unit."""
+        return np.asarray(self._answers(rows)[:, 0], dtype=np.float64)
+
+    def predict_proba(self, rows: Array) -> Array:
+        """Float32 of shape [rows, classes]."""
+        return self._answers(rows)
+
+    def _answers(self, rows: Array) -> Array:
+        import torch  # noqa: PLC0415 (heavy)
+
+        served = _served(self.module, self.task)
+        values = torch.from_numpy(np.array(rows, dtype=np.float32, order="C"))
+        with torch.no_grad():
+            return np.concatenate([served(part).numpy() for part in values.split(_ASKED_AT_ONCE)])
+
+    def to_onnx(self, width: int) -> Any:
+        """The ONNX model: float32 `x` [rows, width] in, `answers` out."""
+        import onnx  # noqa: PLC0415 (heavy)
+        import torch  # noqa: PLC0415 (heavy)
+
+        written = BytesIO()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the quick exporter is called the old one
+            torch.onnx.export(
+                _served(self.module, self.task),
+                (torch.zeros(2, width),),
+                written,
+                dynamo=False,
+                opset_version=18,
+                input_names=["x"],
+                output_names=["answers"],
+                dynamic_axes={"x": {0: "rows"}, "answers": {0: "rows"}},
+            )
+        return onnx.load_model_from_string(written.getvalue())
+
+
+def _module(task: Task, width: int, *, convolutional: bool) -> Any:
+    return _cnn(task) if convolutional else _mlp(task, width)
+
+
+def _mlp(task: Task, width: int) -> Any:
+    from torch import nn  # noqa: PLC0415 (heavy)
+
+    settings, parts = task.settings, list[Any]()
+    for _ in range(settings.layers):
+        parts += [nn.Linear(width, settings.width), nn.ReLU(), nn.Dropout(settings.dropout)]
+        width = settings.width
+    return nn.Sequential(*parts, nn.Linear(width, task.outputs))
+
+
+def _cnn(task: Task) -> Any:
+    """Three blocks of convolution, normalisation and ReLU, and one linear layer behind them."""
+    from torch import nn  # noqa: PLC0415 (heavy)
+
+    assert task.asked.image is not None
+    depth, height, width = task.asked.image
+    settings = task.settings
+    parts: list[Any] = [nn.Unflatten(1, (depth, height, width)), nn.BatchNorm2d(depth, affine=False)]
+    for block in range(3):
+        wider = settings.channels << block
+        parts += [nn.Conv2d(depth, wider, 3, padding=1, bias=False), nn.BatchNorm2d(wider), nn.ReLU()]
+        if block < 2 and min(height, width) >= 4:
+            parts.append(nn.MaxPool2d(2))
+            height, width = height // 2, width // 2
+        depth = wider
+    parts += [nn.Flatten(), nn.Dropout(settings.dropout), nn.Linear(depth * height * width, task.outputs)]
+    return nn.Sequential(*parts)
+
+
+def _served(module: Any, task: Task) -> Any:
+    """The network as it answers: probabilities, or numbers in the target's unit."""
+    from torch import nn  # noqa: PLC0415 (heavy)
+
+    module = module.eval()
+    if task.kind == CLASSES:
+        return nn.Sequential(module, nn.Softmax(dim=1))
+    unscale = nn.Linear(1, 1)
+    nn.init.constant_(unscale.weight, task.spread)
+    nn.init.constant_(unscale.bias, task.centre)
+    return nn.Sequential(module, unscale).eval()
+
+
+def _teach(
+    module: Any, task: Task, rows: Array, target: Array, weight: Array | None, *, shifted: bool
+) -> None:
+    import torch  # noqa: PLC0415 (heavy)
+
+    settings = task.settings
+    learn, check = split_validation(len(rows), task.asked.seed)
+    batches = -(-len(learn) // settings.batch)
+    optimizer = _optimizer(module, settings)
+    schedule = _schedule(optimizer, settings, batches)
+    x, y = torch.from_numpy(rows), torch.from_numpy(target)
+    w = torch.ones(len(x)) if weight is None else torch.from_numpy(np.asarray(weight, dtype=np.float32))
+    loss_of = _loss(task)
+    best = _Best(settings.patience)
+    for epoch in range(1, settings.epochs + 1):
+        module.train()
+        total = 0.0
+        for part in torch.from_numpy(learn)[torch.randperm(len(learn))].split(settings.batch):
+            if len(part) < 2 <= len(learn):
+                continue  # one row alone has no spread to normalise by
+            seen = _moved(x[part], task, settings.shift) if shifted else x[part]
+            loss = (loss_of(module(seen), y[part]) * w[part]).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += float(loss.detach()) * len(part)
+        validation = _validated(module, loss_of, x, y, check)
+        task.told(epoch, total / len(learn), validation)
+        if validation is not None and best.enough(validation, module):
+            break
+    best.restore(module)
+
+
+def _validated(module: Any, loss_of: Any, x: Any, y: Any, check: Array) -> float | None:
+    import torch  # noqa: PLC0415 (heavy)
+
+    if not len(check):
+        return None
+    module.eval()
+    places = torch.from_numpy(check)
+    with torch.no_grad():
+        return float(loss_of(module(x[places]), y[places]).mean())
+
+
+class _Best:
+    """The weights of the best epoch, and when to stop waiting for a better one."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience, self._waited = patience, 0
+        self._loss = float("inf")
+        self._weights: dict[str, Any] = {}
+
+    def enough(self, loss: float, module: Any) -> bool:
+        if loss < self._loss:
+            self._loss, self._waited = loss, 0
+            self._weights = {name: value.clone() for name, value in module.state_dict().items()}
+        else:
+            self._waited += 1
+        return self._waited >= self._patience
+
+    def restore(self, module: Any) -> None:
+        if self._weights:
+            module.load_state_dict(self._weights)
+
+
+def _optimizer(module: Any, settings: Settings) -> Any:
+    from torch import optim  # noqa: PLC0415 (heavy)
+
+    named = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    if settings.optimizer == "sgd":
+        return optim.SGD(module.parameters(), momentum=0.9, nesterov=True, **named)
+    return (optim.Adam if settings.optimizer == "adam" else optim.AdamW)(module.parameters(), **named)
+
+
+def _schedule(optimizer: Any, settings: Settings, batches: int) -> Any:
+    from torch.optim import lr_scheduler  # noqa: PLC0415 (heavy)
+
+    steps = settings.epochs * batches
+    if settings.schedule == "constant":
+        return lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    if settings.schedule == "cosine":
+        return lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    return lr_scheduler.OneCycleLR(optimizer, 2 * settings.learning_rate, total_steps=steps + 1)
+
+
+def _loss(task: Task) -> Any:
+    """The loss of each row: cross-entropy, the squared error, or the pinball loss of a quantile."""
+    import torch  # noqa: PLC0415 (heavy)
+    from torch.nn import functional  # noqa: PLC0415 (heavy)
+
+    if task.kind == CLASSES:
+        smoothing = task.settings.smoothing
+        return lambda got, want: functional.cross_entropy(
+            got, want, reduction="none", label_smoothing=smoothing
+        )
+    share = task.quantile
+    if share is None:
+        return lambda got, want: ((got - want) ** 2)[:, 0]
+    return lambda got, want: torch.maximum(share * (want - got), (share - 1) * (want - got))[:, 0]
+
+
+def _moved(rows: Any, task: Task, most: int) -> Any:
+    """The pictures of *rows*, all moved by the same few pixels."""
+    import torch  # noqa: PLC0415 (heavy)
+
+    assert task.asked.image is not None
+    down, right = (int(step) for step in torch.randint(-most, most + 1, (2,)))
+    return torch.roll(rows.reshape(-1, *task.asked.image), (down, right), (2, 3)).flatten(1)
+
+
+def _maker(kind: str, *, convolutional: bool) -> Any:
+    def make(asked: Asked) -> TorchNetwork:
+        own = {"epochs": 12, "dropout": 0.3, "smoothing": 0.05} if convolutional else {}
+        return TorchNetwork(Task(asked, kind, settings_for(asked, **own)), convolutional=convolutional)
+
+    return make
+
+
+TORCH = (
+    Estimator(
+        "torch-mlp",
+        {kind: _maker(kind, convolutional=False) for kind in (CLASSES, NUMBERS, QUANTILES)},
+        MLP_SPACE,
+        scaled=True,
+        filled=True,
+        alone=True,
+        module="torch",
+        extra="torch",
+    ),
+    Estimator(
+        "torch-cnn",
+        {kind: _maker(kind, convolutional=True) for kind in (CLASSES, NUMBERS)},
+        CNN_SPACE,
+        filled=True,
+        pixels=True,
+        module="torch",
+        extra="torch",
+    ),
+)
