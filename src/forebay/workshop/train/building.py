@@ -24,7 +24,7 @@ from forebay.workshop.train.lineage import lineage_of
 from forebay.workshop.train.members import Member
 from forebay.workshop.train.preparing import Prepared
 from forebay.workshop.train.progress import Reporter
-from forebay.workshop.train.recipe import CLASSIFICATION, FORECASTING, QUANTILE, UNTAUGHT, Recipe
+from forebay.workshop.train.recipe import CLASSIFICATION, FORECASTING, QUANTILE, Recipe
 from forebay.workshop.train.reporting import page_of
 from forebay.workshop.train.scores import baseline, per_class, score
 
@@ -94,12 +94,10 @@ class Trained:
         return self.converted.save(folder)
 
 
-def build(prepared: Prepared, chosen: Chosen, recipe: Recipe, report: Reporter, *, name: str = "") -> Trained:
+def build_taught(
+    prepared: Prepared, chosen: Chosen, recipe: Recipe, report: Reporter, *, name: str = ""
+) -> Trained:
     """Fit, score on the held-out rows, convert with those rows as proof, and write card and lineage."""
-    if prepared.facts.task in UNTAUGHT:
-        from forebay.workshop.train.untaught import build_untaught  # noqa: PLC0415 (heavy)
-
-        return build_untaught(prepared, chosen, recipe, report, name=name)
     began = time.monotonic()
     fitted = _fitted(prepared, chosen, recipe, report)
     rows = prepared.rows_of(prepared.held_out)

@@ -16,7 +16,7 @@ from forebay.workshop.train.estimators import OFFER, Estimator
 from forebay.workshop.train.members import KINDS
 from forebay.workshop.train.preparing import Prepared
 from forebay.workshop.train.progress import Reporter
-from forebay.workshop.train.recipe import AUTO, CLASSIFICATION, UNTAUGHT, Recipe
+from forebay.workshop.train.recipe import AUTO, CLASSIFICATION, Recipe
 from forebay.workshop.train.scores import better
 from forebay.workshop.train.searching import search
 from forebay.workshop.train.trials import FAILED, Candidate
@@ -69,17 +69,15 @@ class Chosen(msgspec.Struct, frozen=True):
         return msgspec.json.decode((folder / "chosen.json").read_bytes(), type=cls)
 
 
-def choose(prepared: Prepared, recipe: Recipe, report: Reporter, checkpoint: Path | None = None) -> Chosen:
+def choose_taught(
+    prepared: Prepared, recipe: Recipe, report: Reporter, checkpoint: Path | None = None
+) -> Chosen:
     """Try every candidate as it is, search for better parameters within the time budget, take the best.
 
     The time budget is looked at after each fold: once one candidate is through, another is given
     up as soon as its folds would not end in time. What is in the folder *checkpoint* was tried before
     and is not tried again.
     """
-    if prepared.facts.task in UNTAUGHT:
-        from forebay.workshop.train.untaught import choose_untaught  # noqa: PLC0415 (heavy)
-
-        return choose_untaught(prepared, recipe, report)
     wanted = candidates(prepared, recipe.estimator)
     contest = Contest(prepared, recipe, report, checkpoint)
     if contest.trials.candidates:

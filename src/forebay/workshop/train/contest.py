@@ -90,7 +90,8 @@ class Contest:
             answers = np.full((len(self.target), told.shape[1]), np.nan) if answers is None else answers
             answers[check] = told
             figures.append(self.scores(told, check))
-            costs = costs or weigh(member, self)
+            if self.recipe.objectives and not costs:
+                costs = weigh(member, self.prepared)
             self._tell(estimator, fold, figures, span)
             if fold + 1 < self.folds and given_up(fold, self._so_far(figures)):
                 return self.trials.add(self._candidate(estimator, params, figures, began, PRUNED, {}), None)

@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-import forebay
 from forebay.workshop.train.choosing import Chosen
 from forebay.workshop.train.estimators import OFFER
 from forebay.workshop.train.preparing import Facts
@@ -68,7 +67,7 @@ def _packages_of(chosen: Chosen) -> list[str]:
 @functools.cache
 def _code_digest() -> str:
     """SHA-256 over the sources of the workshop: two models of one digest were made by the same code."""
-    sha256, root = hashlib.sha256(), Path(forebay.__file__).parent / "workshop"
+    sha256, root = hashlib.sha256(), Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):
         sha256.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return sha256.hexdigest()

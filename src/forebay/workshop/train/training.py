@@ -9,12 +9,12 @@ from typing import Any, TypedDict, Unpack
 import msgspec
 
 from forebay.core.errors import Malformed
-from forebay.workshop.train.building import Trained, build
-from forebay.workshop.train.choosing import choose
+from forebay.workshop.train.building import Trained
 from forebay.workshop.train.preparing import prepare
 from forebay.workshop.train.progress import Listener, Reporter, silence
 from forebay.workshop.train.reading import read
 from forebay.workshop.train.recipe import Recipe
+from forebay.workshop.train.steps import build, choose
 
 
 class Wishes(TypedDict, total=False):

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import time
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from forebay.workshop.convert.running import answer, opened
 from forebay.workshop.train.fitted import Fitted
 from forebay.workshop.train.members import Member
-
-if TYPE_CHECKING:
-    from forebay.workshop.train.contest import Contest
+from forebay.workshop.train.preparing import Prepared
 
 _RUNS = 60
 _WARM_RUNS = 5
 
 
-def weigh(member: Member, contest: Contest) -> dict[str, Any]:
-    """`latency_ms` and `size_bytes` of *member* as one ONNX graph, where the recipe asks for them."""
-    if not contest.recipe.objectives:
-        return {}
+def weigh(member: Member, prepared: Prepared) -> dict[str, Any]:
+    """`latency_ms` and `size_bytes` of *member* as one ONNX graph."""
     from forebay.workshop.train.serving import draft_of  # noqa: PLC0415 (heavy)
 
-    prepared = contest.prepared
     fitted = Fitted(prepared.facts.task, [member], [1.0], prepared.classes)
     rows = prepared.rows_of(prepared.train.head(1))
     draft = draft_of(fitted, rows, columns=None, answers=prepared.facts.answers)
