@@ -12,7 +12,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-clients fix bench chaos docs lock services clean
+.PHONY: help setup demo check test test-clients fix bench bench-train chaos docs lock services clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ chaos: .venv/developer services ## kill -9 the hub and the node under load; noth
 bench: .venv/developer ## Measure this node against its peers: bench/RESULTS.md (CASES=mnist-json,idle ROUNDS=5 SECONDS=3)
 	@scripts/install-drivers
 	$(BIN)/python -m bench --cases "$(CASES)" --rounds $(ROUNDS) --seconds $(SECONDS)
+
+bench-train: .venv/developer ## Measure how good trainings are, and what they cost: bench/TRAINING.md (20 minutes)
+	$(BIN)/python -m bench.training
 
 docs: .venv/developer ## Print docs/settings.md and docs/demo.svg anew, and run every block of the documentation
 	$(BIN)/python -m tools.settings_page > docs/settings.md

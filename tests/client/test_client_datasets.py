@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,10 +43,26 @@ def test_nothing_is_left_behind() -> None:
     assert not table.path.exists()
 
 
+def test_several_labels_pictures_and_no_target_at_all_are_written_down(tmp_path: Path) -> None:
+    with table_of(np.zeros((3, 2)), np.array([[0, 1], [1, 1], [0, 0]])) as table:
+        assert table.target == "label0,label1"
+        assert table.path.read_text().splitlines()[:2] == ["x0,x1,label0,label1", "0.0,0.0,0,1"]
+    with table_of(pl.DataFrame({"a": [1], "b": [0]}), ["a", "b"]) as table:
+        assert table.target == "a,b"
+    with table_of(np.zeros((3, 2)), None) as table:
+        assert (table.target, table.path.read_text().splitlines()[0]) == ("", "x0,x1")
+    for name in ("cat/1.png", "dog/1.png", "dog/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"pixels")
+    with table_of(tmp_path, None) as table, tarfile.open(table.path) as archive:
+        assert (table.format, table.target) == ("images", "class")
+        assert archive.getnames() == ["cat/1.png", "dog/1.png"]
+
+
 @pytest.mark.parametrize(
     ("data", "target", "match"),
     [
-        ("iris.xlsx", "species", "neither .csv nor .parquet"),
+        ("iris.xlsx", "species", "neither .csv, .parquet nor .jsonl"),
         ("iris.csv", "", "target is the name of the column"),
         (pl.DataFrame({"a": [1]}), [1], "target is the name of the column"),
         (np.zeros((3, 2)), np.zeros(2), "arrays need the shapes"),

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import msgspec
 
@@ -36,6 +36,7 @@ from forebay.client.rows import Rows, rows_of
 from forebay.client.shown import Listing
 from forebay.client.sources import How
 from forebay.client.tenancy import KeysOf, ProjectsOf
+from forebay.client.wishes import Wishes, plain
 from forebay.core import INFO_NAME, ArtifactInfo, ModelRef
 from forebay.core.errors import ForebayError, Malformed, NotFound, NotReady
 
@@ -185,30 +186,22 @@ class Hub:
     def train(
         self,
         data: Any,
-        target: Any,
+        target: Any = None,
         *,
         name: str | None = None,
-        task: str | None = None,
-        estimator: str | None = None,
-        time_budget_s: float | None = None,
-        features: Sequence[str] | None = None,
         progress: bool | Progress | None = None,
+        **wishes: Unpack[Wishes],
     ) -> Version:
         """Train at the hub and publish what comes out as the next version of *name*.
 
-        *data* is the path of a CSV or Parquet file or a data frame, with *target* the name of the column
-        to predict; or an array, with *target* the values. *task* is `classification` or `regression`,
-        found from the target if left out. Raises `JobFailed`.
+        *data* is the path of a CSV, Parquet or JSON Lines file or of a folder of pictures (a folder for
+        each class), or a data frame, with *target* the name of the column to predict, or of several; or an
+        array, with *target* the values. The other words are those of `forebay.train`: `task`, `estimator`,
+        `time_budget_s`, … Raises `JobFailed`.
         """
-        wishes = {
-            "task": task,
-            "estimator": estimator,
-            "time_budget_s": time_budget_s,
-            "features": None if features is None else list(features),
-        }
         with progress_for(progress) as shown:
             name = name or _name_of(data)
-            request = train_request(self._door, self.project, name, data, target, wishes, shown)
+            request = train_request(self._door, self.project, name, data, target, plain(wishes), shown)
             job = self.jobs.submit("train", request)
             return self._made(self.jobs.follow(job.id, shown))
 

@@ -27,7 +27,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("showing:demo", "See the whole of it in a minute: data in, a metered prediction out."),
     },
     "Make models": {
-        "train": ("making:train", "Train a model from a table, and publish it."),
+        "train": ("training:train", "Train a model from a table or pictures, and publish it."),
         "publish": ("making:publish", "Publish a model that exists."),
         "jobs": ("watching:jobs", "Look after slow work."),
     },

@@ -1,4 +1,4 @@
-"""train, publish."""
+"""publish."""
 
 from __future__ import annotations
 
@@ -14,70 +14,6 @@ from forebay.app.cli.catalogue import evidence
 from forebay.app.cli.frame import Talk, talking
 from forebay.client.results import Version
 from forebay.core.errors import Malformed
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class Duration(click.ParamType[float]):
-    """Seconds, written as people do.
-
-    >>> Duration().convert("2m", None, None), Duration().convert("1.5", None, None)
-    (120.0, 1.5)
-    """
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read `90`, `90s`, `2m` or `1h`."""
-        text = str(value)
-        unit = _UNITS.get(text[-1:])
-        try:
-            seconds = float(text[:-1]) * unit if unit else float(text)
-        except ValueError:
-            seconds = 0.0
-        if not 0 < seconds < float("inf"):
-            self.fail(f"{text!r} is no duration; write 90, 90s, 2m or 1h", param, ctx)
-        return seconds
-
-
-@click.command()
-@click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--target", required=True, metavar="COLUMN", help="The column to predict.")
-@click.option("--name", metavar="NAME", help="The model's name; the file's, if left out.")
-@click.option(
-    "--task",
-    type=click.Choice(["classification", "regression"]),
-    help="What kind of answer; found from the target, if left out.",
-)
-@click.option("--estimator", metavar="NAME", help="One kind of estimator; several are tried, if left out.")
-@click.option("--feature", "features", multiple=True, metavar="COLUMN", help="Learn from these columns only.")
-@click.option("--time-budget", type=Duration(), metavar="DURATION", help="How long to search, as in 2m.")
-@talking
-def train(
-    talk: Talk,
-    data: Path,
-    target: str,
-    name: str | None,
-    task: str | None,
-    estimator: str | None,
-    features: tuple[str, ...],
-    time_budget: float | None,
-) -> None:
-    """Train a model from DATA (.csv or .parquet), and publish it.
-
-    The work is done by the hub; Ctrl-C stops waiting for it, not the work.
-    """
-    version = talk.hub.train(
-        data,
-        target,
-        name=name,
-        task=task,
-        estimator=estimator,
-        time_budget_s=time_budget,
-        features=features or None,
-        progress=talk.progress(),
-    )
-    talk.answer(version, lambda: _made(version))
 
 
 @click.command()
@@ -160,7 +96,7 @@ def publish(
         lineage=dict(map(_pair, lineage)),
         progress=talk.progress(),
     )
-    talk.answer(version, lambda: _made(version))
+    talk.answer(version, lambda: made(version))
 
 
 def _named(place: str) -> Any:
@@ -175,7 +111,8 @@ def _named(place: str) -> Any:
         sys.path.remove(str(Path.cwd()))
 
 
-def _made(version: Version) -> None:
+def made(version: Version) -> None:
+    """Say what was published, and what may be done with it next."""
     paper.facts([("published", str(version)), ("task", version.task), *evidence(version)])
     click.echo(f"Next: forebay deploy {version}", err=True)
 

@@ -11,6 +11,7 @@ import numpy as np
 from forebay.core import Array
 
 _ML = "ai.onnx.ml"
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,21 @@ class Nodes:
         return self.add("Gather", [listed, self.add("ArgMax", [scores], axis=1, keepdims=0)], output)
 
 
+def as_float32(mode: str, value: float) -> float:
+    """The float32 that asks a float32 feature what *value* would.
+
+    LightGBM asks `BRANCH_LEQ` with float64, and the nearest float32 may lie above the feature's next value.
+    XGBoost asks `BRANCH_LT` with float32, written in decimals: the nearest is the one that it means.
+
+    >>> as_float32("BRANCH_LEQ", 0.1) < 0.1 < as_float32("BRANCH_LT", 0.1)
+    True
+    """
+    near = np.float32(min(max(value, -_LARGEST), _LARGEST))
+    if mode == "BRANCH_LEQ" and float(near) > value:
+        near = np.nextafter(near, np.float32(-np.inf))
+    return float(near)
+
+
 class _Table:
     """The attributes of a TreeEnsembleRegressor: columns, with a line for each node and each leaf."""
 
@@ -123,7 +139,8 @@ class _Table:
                     self._leaves.append((number, place, group + further, float(value)))
             elif node.mode != "BRANCH_EQ":
                 ways = (node.yes, node.no, int(node.missing_is_yes))
-                self._nodes.append((number, place, node.feature, node.mode, float(node.value), *ways))
+                value = as_float32(node.mode, node.value)
+                self._nodes.append((number, place, node.feature, node.mode, value, *ways))
             else:
                 extra = self._add_chain(number, place, node, extra)
 

@@ -48,6 +48,44 @@ def running(database: Database, home: Path, dies: str = "") -> Iterator[subproce
             process.kill()
 
 
+def test_a_search_goes_on_after_the_trials_that_were_done(database: Database, tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path / "blobs")
+    registry = Registry(database, blobs)
+    looking = Jobs(database, "", tmp_path / "jobs", job_kinds(blobs, registry))
+    data = flowers(600)
+    sha256 = hashlib.sha256(data).hexdigest()
+    blobs.put([data], sha256)
+    request: dict[str, Any] = {"data": {"sha256": sha256}, "target": "species", "name": "flowers", "folds": 5}
+    request |= {"estimator": "random-forest", "time_budget_s": 8.0}
+
+    def tried(job_id: str) -> list[dict[str, Any]]:
+        said = [event.body for event in looking.events(job_id) if event.kind == "metric"]
+        return [body for body in said if "trial" in body]
+
+    with running(database, tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.flush()
+        job_id = process.stdout.readline().decode().strip()
+        wait_until(lambda: len(tried(job_id)) >= 2, "two trials", 90.0)
+        process.kill()
+        assert process.wait(60) == -signal.SIGKILL
+    kept = (tmp_path / "jobs" / job_id / "trials" / "trials.jsonl").read_bytes().count(b"\n")
+    assert kept >= 2
+
+    with running(database, tmp_path):
+        wait_until(lambda: looking.get(job_id).state.over, "the end", 120.0)
+    job = looking.get(job_id)
+    assert (job.state, job.error) == (State.SUCCEEDED, None)
+    numbers = [body["trial"] for body in tried(job_id)]
+    assert len(set(numbers)) == len(numbers), "no trial that was done is done again"
+    assert any("going on after" in str(event.body.get("text")) for event in looking.events(job_id))
+    [version] = registry.versions("default", "flowers")
+    [contest] = [entry for entry in version.evidence if entry["kind"] == "cross-validation"]
+    assert len(contest["candidates"]) > kept
+
+
 @pytest.mark.parametrize("where", ["prepare", "choose", "build", "before register", "after register"])
 def test_a_training_goes_on_and_registers_one_version(database: Database, tmp_path: Path, where: str) -> None:
     blobs = FolderBlobs(tmp_path / "blobs")

@@ -1,0 +1,110 @@
+"""train."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from forebay.app.cli.frame import Talk, talking
+from forebay.app.cli.making import made
+from forebay.client.wishes import Wishes
+from forebay.core.errors import Malformed
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_TASKS = ("classification", "multilabel", "regression", "quantile", "forecasting", "clustering", "anomaly")
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, written as people do.
+
+    >>> Duration().convert("2m", None, None), Duration().convert("1.5", None, None)
+    (120.0, 1.5)
+    """
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read `90`, `90s`, `2m` or `1h`."""
+        text = str(value)
+        unit = _UNITS.get(text[-1:])
+        try:
+            seconds = float(text[:-1]) * unit if unit else float(text)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            self.fail(f"{text!r} is no duration; write 90, 90s, 2m or 1h", param, ctx)
+        return seconds
+
+
+@click.command()
+@click.argument("data", type=click.Path(exists=True, path_type=Path), metavar="FILE|FOLDER")
+@click.option(
+    "--target", "targets", multiple=True, metavar="COLUMN", help="The column to predict; several are labels."
+)
+@click.option("--name", metavar="NAME", help="The model's name; the file's, if left out.")
+@click.option(
+    "--task", type=click.Choice(_TASKS), help="What kind of answer; found from the target, if left out."
+)
+@click.option("--estimator", metavar="NAME", help="One kind of estimator; several are tried, if left out.")
+@click.option(
+    "--set", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the estimator."
+)
+@click.option("--feature", "features", multiple=True, metavar="COLUMN", help="Learn from these columns only.")
+@click.option("--time-budget", type=Duration(), metavar="DURATION", help="How long to search, as in 2m.")
+@click.option("--metric", metavar="NAME", help="What the search looks at.")
+@click.option(
+    "--objective",
+    "objectives",
+    multiple=True,
+    type=click.Choice(["latency", "size"]),
+    help="What counts too.",
+)
+@click.option(
+    "--split", type=click.Choice(["stratified", "random", "time", "group"]), help="What is held out."
+)
+@click.option("--by", metavar="COLUMN", help="The column of a split by time or group, or of a series' time.")
+@click.option("--horizon", type=int, metavar="STEPS", help="How many steps to foresee.")
+@click.option("--class-weights", is_flag=True, help="Let every class count alike, however rare.")
+@click.option("--seed", type=int, metavar="NUMBER", help="Of everything that is drawn.")
+@talking
+def train(
+    talk: Talk,
+    /,
+    data: Path,
+    targets: tuple[str, ...],
+    name: str | None,
+    parameters: tuple[str, ...],
+    time_budget: float | None,
+    **asked: Any,
+) -> None:
+    """Train a model from a table (.csv, .parquet, .jsonl) or a folder of pictures, and publish it.
+
+    The work is done by the hub; Ctrl-C stops waiting for it, not the work.
+    """
+    said = {word: value for word, value in asked.items() if value not in (None, (), False)}
+    if parameters:
+        said["parameters"] = dict(map(_parameter, parameters))
+    if time_budget is not None:
+        said["time_budget_s"] = time_budget
+    wishes: Wishes = said  # type: ignore[assignment]  # the options are its words
+    target = targets[0] if len(targets) == 1 else list(targets) or None
+    version = talk.hub.train(data, target, name=name, progress=talk.progress(), **wishes)
+    talk.answer(version, lambda: made(version))
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    """`depth=6` as a name and a number.
+
+    >>> _parameter("depth=6"), _parameter("schedule=cosine")
+    (('depth', 6), ('schedule', 'cosine'))
+    """
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise Malformed(f"{text!r} is no NAME=VALUE; write it like --set depth=6")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
