@@ -92,7 +92,7 @@ def test_what_is_chosen_is_never_below_the_best_default(name: str) -> None:
         ]
         assert mine[0]["mean"][metric] >= defaults
     assert max(one["mean"][metric] for one in done) >= defaults
-    floor = {"wine": 0.9, "iris": 0.9, "breast cancer": 0.93, "diabetes": 0.4}[name]
+    floor = {"wine": 0.9, "iris": 0.85, "breast cancer": 0.93, "diabetes": 0.4}[name]
     assert trained.scores[metric] >= floor
 
 
