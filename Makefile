@@ -12,7 +12,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-clients fix bench bench-train chaos docs lock services clean
+.PHONY: help setup demo check test test-clients fix bench bench-train properties chaos docs lock services clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,10 @@ fix: .venv/developer ## Format, and mend what the linter can
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-chaos: .venv/developer services ## kill -9 the hub and the node under load; nothing accepted may be lost
+properties: .venv/developer ## Play the batcher and the model manager at random, 10,000 games each
+	$(BIN)/pytest -n $(WORKERS) --hypothesis-profile endless --timeout 3600 tests/serving/engine/test_engine_batcher.py tests/serving/engine/test_engine_residency.py
+
+chaos: .venv/developer services properties ## kill -9 the hub and the node under load; nothing accepted may be lost
 	$(BIN)/pytest -n 0 -m chaos
 
 bench: .venv/developer ## Measure this node against its peers: bench/RESULTS.md (CASES=mnist-json,idle ROUNDS=5 SECONDS=3)

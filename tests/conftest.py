@@ -18,6 +18,7 @@ from support.postgres import Cluster
 _PATIENT = [HealthCheck.too_slow]  # a busy machine is no mistake in the code
 settings.register_profile("thorough", deadline=None, suppress_health_check=_PATIENT)
 settings.register_profile("quick", deadline=None, max_examples=20, suppress_health_check=_PATIENT)
+settings.register_profile("endless", deadline=None, max_examples=10_000, suppress_health_check=_PATIENT)
 settings.load_profile("thorough")
 
 BOTH = ["sqlite", "postgresql"]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from forebay.core import Tensors
 from forebay.serving.engine import Lane
+from forebay.serving.engine.resident import Desk
 from forebay.serving.runtime import Backend
 
 
@@ -43,8 +44,10 @@ class Held(Backend):
 
 
 @contextmanager
-def holding(lane: Lane) -> Iterator[Held]:
-    """Keep the model of *lane* from answering, on a thread, until the end or until it is let go."""
+def holding(desk: Desk) -> Iterator[Held]:
+    """Keep the model of a lane from answering, on a thread, until the end or until it is let go."""
+    lane = desk
+    assert isinstance(lane, Lane), "it is not loaded"
     lane._batcher._paces.clear()
     lane._batcher._first_s = 1.0  # a thread's work, not the loop's
     found = Held(lane)

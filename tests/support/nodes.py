@@ -62,11 +62,19 @@ class Prepared:
         new.rename(self.folder / "artifacts" / digest)
         return digest
 
-    def deploy(self, name: str, digests: Sequence[str], limits: Limits | None = None, first: int = 1) -> None:
+    def deploy(
+        self,
+        name: str,
+        digests: Sequence[str],
+        limits: Limits | None = None,
+        first: int = 1,
+        *,
+        pin: bool = False,
+    ) -> None:
         """*name* answers with the versions *first*, *first* + 1, … in turn."""
         targets = tuple(Target(i + first, digest) for i, digest in enumerate(digests))
         self.deployments = [each for each in self.deployments if each.model != name]
-        self.deployments.append(Deployment("default", name, targets, limits or Limits()))
+        self.deployments.append(Deployment("default", name, targets, limits or Limits(), pin))
 
     def snapshot(self) -> Snapshot:
         """What the hub would say."""

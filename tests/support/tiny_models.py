@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from forebay.core import INFO_NAME, ArtifactInfo, DataType, Signature, TensorSpec
+from forebay.core import INFO_NAME, Array, ArtifactInfo, DataType, Signature, TensorSpec
 
 TWICE = Signature(
     (TensorSpec("x", DataType.FP32, (-1, 3), columns=("a", "b", "c"), nan=False),),
@@ -115,3 +116,31 @@ def _bytes_of(graph: onnx.GraphProto) -> bytes:
     model.ir_version = 9
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def heavy(seed: int, megabytes: float = 1.0) -> bytes:
+    """y = x · a · b with random weights of *megabytes*; `heavy_answer` says what comes out."""
+    a, b = _weights(seed, megabytes)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "a"], ["h"]), helper.make_node("MatMul", ["h", "b"], ["y"])],
+        "heavy",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
+        [numpy_helper.from_array(a, "a"), numpy_helper.from_array(b, "b")],
+    )
+    return _bytes_of(graph)
+
+
+def heavy_answer(seed: int, rows: Array, megabytes: float = 1.0) -> Array:
+    """What `heavy` says of *rows*, computed by NumPy."""
+    a, b = _weights(seed, megabytes)
+    return np.asarray(rows.astype(np.float64) @ a.astype(np.float64) @ b.astype(np.float64))
+
+
+@cache
+def _weights(seed: int, megabytes: float) -> tuple[Array, Array]:
+    random, width = np.random.default_rng(seed), int(megabytes * 1e6 / 24)
+    return (
+        random.standard_normal((3, width), dtype=np.float32),
+        random.standard_normal((width, 3), dtype=np.float32) / np.float32(width),
+    )

@@ -110,6 +110,12 @@ class Settings:
         "the machine or the container offers.",
         _NOT_NEGATIVE,
     ] = 0
+    model_memory_bytes: Annotated[
+        int,
+        "Memory that a node's models may take together, all its processes included; 0: three fifths of the "
+        "machine's or the container's.",
+        _NOT_NEGATIVE,
+    ] = 0
     connections: Annotated[int, "Most open connections to one node process.", _COUNT] = 10_000
     journal_sync: Annotated[
         bool,

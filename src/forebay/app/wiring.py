@@ -100,6 +100,7 @@ def node_config(settings: Settings, worker: int = 0) -> NodeConfig:
         batch_rows=settings.batch_rows,
         batch_wait_s=settings.batch_wait_s,
         queue_rows=settings.queue_rows,
+        model_memory_bytes=settings.model_memory_bytes,
         connections=settings.connections,
         budget=Budget(
             threads=settings.threads or max(1, here.cores // settings.workers),

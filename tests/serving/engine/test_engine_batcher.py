@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from forebay.core.errors import Full, TooLarge
@@ -79,7 +79,6 @@ class Game:
         assert again_s <= self.now_s, "nobody came, and yet they wait again"
 
 
-@settings(max_examples=400, deadline=None)
 @given(moves, st.integers(1, 8), st.integers(8, 40), st.sampled_from([0.0, 1e-4, 1.0]))
 def test_each_seat_leaves_once_in_order_and_nobody_is_forgotten(
     played: Moves, batch_rows: int, queue_rows: int, wait_s: float

@@ -47,7 +47,8 @@ class Lane:
 
     `cost_s` is the measured time of a batch of one row, the first guess from which batches, and the
     choice between loop and thread, follow what is measured later. `calls` counts beginnings and ends of
-    the model's computing; `apart` is the backend's.
+    the model's computing; `apart` is the backend's. `used_s` is when the last batch began, on the monotonic
+    clock; 0 before the first. *stats* go on counting what an earlier lane of the version began.
     """
 
     def __init__(
@@ -58,9 +59,11 @@ class Lane:
         executor: Executor,
         *,
         cost_s: float = 1.0,
+        stats: LaneStats | None = None,
     ) -> None:
         self.signature = signature
-        self.stats = LaneStats()
+        self.stats = LaneStats() if stats is None else stats
+        self.used_s = 0.0
         self.apart = backend.apart
         self.calls = 0
         self.cache: Cache | None = None
@@ -83,6 +86,11 @@ class Lane:
     def waiting(self) -> int:
         """How many requests are queued."""
         return len(self._batcher)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody waits here for an answer."""
+        return self._running or self._busy
 
     @property
     def computing(self) -> bool:
@@ -160,6 +168,10 @@ class Lane:
 
     async def close(self, wait_s: float) -> None:
         """Take no more, answer those who wait for at most *wait_s*, then give the memory back."""
+        (await self.drain(wait_s)).close()
+
+    async def drain(self, wait_s: float) -> Backend:
+        """Take no more, answer those who wait for at most *wait_s*; the backend is the caller's to close."""
         self._closing = True
         self.cache = None
         self._settle()
@@ -169,7 +181,7 @@ class Lane:
             while seats := self._batcher.take():
                 self._fail(seats, NotReady("this version has left; try again", retry_after_s=1.0), 0)
             await self._idle.wait()
-        self._backend.close()
+        return self._backend
 
     def _rows_of(self, inputs: Tensors) -> int:
         """What `Signature.check` says; one batching input, the common case, without its loop."""
@@ -236,7 +248,7 @@ class Lane:
         return [seat for seat in seats if seat.load.deadline_s > now_s]
 
     def _start(self, seats: list[Seat[_Load]]) -> None:
-        started_s = time.monotonic()
+        started_s = self.used_s = time.monotonic()
         if not self.apart and self._batcher.cost_s(seats) < _INLINE_S:
             self._finish(seats, started_s, self._compute(seats))
             return

@@ -15,6 +15,7 @@ from forebay.core.errors import Malformed
 from forebay.core.requests import decode_request
 from forebay.serving.engine.batcher import BatchLimits
 from forebay.serving.engine.lane import Lane
+from forebay.serving.engine.stats import LaneStats
 from forebay.serving.engine.threads import best_threads
 from forebay.serving.runtime import Backend, Budget, open_backend
 
@@ -33,9 +34,9 @@ class Loaded:
     signature: Signature
     cost_s: float
 
-    def lane(self, limits: BatchLimits, executor: Executor) -> Lane:
+    def lane(self, limits: BatchLimits, executor: Executor, stats: LaneStats | None = None) -> Lane:
         """The lane for it, on the running loop."""
-        return Lane(self.backend, self.signature, limits, executor, cost_s=self.cost_s)
+        return Lane(self.backend, self.signature, limits, executor, cost_s=self.cost_s, stats=stats)
 
 
 def load(folder: Path, budget: Budget = _ONE_THREAD) -> Loaded:

@@ -16,6 +16,7 @@ from forebay.core.errors import Broken, StorageFull
 from forebay.serving.node.hub import HubLink
 
 _KEPT_S = 600.0
+_AT_ONCE = 8
 _log = logging.getLogger("forebay.node")
 
 
@@ -26,6 +27,7 @@ class Artifacts:
         self._folder = folder
         self._hub = hub
         self._fetching: dict[str, asyncio.Task[Path]] = {}
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(".fetch-*"):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -50,6 +52,10 @@ class Artifacts:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _get(self, digest: str) -> Path:
+        async with self._turns:
+            return await self._checked(digest)
+
+    async def _checked(self, digest: str) -> Path:
         folder = self._folder / digest
         if folder.is_dir():
             damage = await asyncio.to_thread(damage_of, folder, digest)

@@ -14,7 +14,8 @@ class NodeConfig:
 
     `folder` is the node's own part of the home (snapshot, journal, artifacts). `hub_url` and `key`
     say whose node it is. `worker` tells apart the processes that share one port. `budget` is what one
-    version may use; `machine` says what there is, for people.
+    version may use, and `model_memory_bytes` (0: what the machine allows) all of them together; `machine`
+    says what there is, for people.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class NodeConfig:
     batch_rows: int = 64
     batch_wait_s: float = 0.002
     queue_rows: int = 4096
+    model_memory_bytes: int = 0
     connections: int = 10_000
     budget: Budget = Budget()  # noqa: RUF009 (it is frozen)
     machine: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from forebay.serving.engine import Manager
 from forebay.serving.engine.cache import Cache
 from forebay.serving.engine.stats import Histogram, LaneStats
 
@@ -51,6 +53,7 @@ class NodeMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._of_the_node()
+        yield from _of_the_manager(self._node.manager)
         lanes = [
             ((project, served.model, str(served.version)), served.lane)
             for project, served in self._node.versions.served()
@@ -81,6 +84,24 @@ class NodeMetrics(Collector):
         yield calls
 
 
+def _of_the_manager(manager: Manager) -> Iterator[Metric]:
+    yield _gauge("forebay_model_memory_budget_bytes", "What models may take together.", manager.budget_bytes)
+    yield _gauge("forebay_model_memory_bytes", "What they take, as it was measured.", manager.loaded_bytes)
+    versions = GaugeMetricFamily("forebay_versions", "Versions by state.", labels=("state",))
+    for state, count in sorted(Counter(resident.state for resident in manager.residents).items()):
+        versions.add_metric((state,), count)
+    yield versions
+    stats = manager.stats
+    yield _counter("forebay_model_loads", "Versions loaded.", stats.loads)
+    yield _counter("forebay_model_load_failures", "Loads that failed, or that had no room.", stats.failures)
+    yield _counter("forebay_model_evictions", "Versions that made room for another one.", stats.evictions)
+    seconds = HistogramMetricFamily(
+        "forebay_model_load_seconds", "How long a load and its first answers took."
+    )
+    seconds.add_metric((), stats.load_s.cumulative(), stats.load_s.total)
+    yield seconds
+
+
 def _of_the_caches(caches: list[tuple[tuple[str, str, str], Cache]]) -> Iterator[Metric]:
     sizes = GaugeMetricFamily("forebay_cache_bytes", "Memory of the answers that are kept.", labels=_LABELS)
     asked = CounterMetricFamily(
@@ -106,6 +127,10 @@ def _of_the_lanes(lanes: list[tuple[tuple[str, str, str], LaneStats]]) -> Iterat
             histogram: Histogram = getattr(stats, name)
             family.add_metric(labels, histogram.cumulative(), histogram.total)
         yield family
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -53,7 +53,7 @@ def metadata(node: Node, caller: Principal, model: str, version: str | None) -> 
 def ready(node: Node, caller: Principal, model: str, version: str | None) -> bool:
     """Whether a model answers."""
     try:
-        return not _one(node, caller, model, version).lane.trouble
+        return _one(node, caller, model, version).ready
     except NotReady:
         return False
 
@@ -92,13 +92,17 @@ def index(node: Node, caller: Principal, *, only_ready: bool) -> list[dict[str, 
     for name in names(node, caller):
         route = node.routing.get(caller.project, name)
         if route is not None:
-            items += [
-                {"name": name, "version": str(version), "state": "READY", "reason": ""}
-                for version in sorted(route.by_version)
-            ]
+            found = sorted(route.by_version.items())
+            items += [_indexed(served) for _, served in found if served.ready or not only_ready]
         elif not only_ready:
-            items.append({"name": name, "version": "", "state": "LOADING", "reason": "it is being loaded"})
+            items.append({"name": name, "version": "", "state": "LOADING", "reason": "it is being fetched"})
     return items
+
+
+def _indexed(served: Served) -> dict[str, str]:
+    why = served.error or served.lane.trouble
+    state = "READY" if served.ready else "UNAVAILABLE" if why else "LOADING"
+    return {"name": served.model, "version": str(served.version), "state": state, "reason": why}
 
 
 def _one(node: Node, caller: Principal, model: str, version: str | None) -> Served:
@@ -122,7 +126,7 @@ def _versions(node: Node, caller: Principal, model: str) -> tuple[int, ...]:
 
 
 def _counted(served: Served) -> ModelStatistics:
-    stats: LaneStats = served.lane.stats
+    stats: LaneStats = served.stats
     answered = stats.answered
     used = served.lane.cache.used if served.lane.cache is not None else Counter[str]()
     return ModelStatistics(

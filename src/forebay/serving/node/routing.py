@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 
-from forebay.core import ArtifactInfo, DataType
+from forebay.core import DataType
 from forebay.core.errors import Malformed, NotFound, NotReady
-from forebay.serving.engine import Lane
+from forebay.serving.engine import Artifact, BatchLimits, Resident
 
 
-class Served(NamedTuple):
+class Served(Resident):
     """One version that answers; `bf16_in` and `bf16_out` name its BF16 tensors, which NumPy cannot tell."""
 
-    model: str
-    version: int
-    lane: Lane
-    info: ArtifactInfo
-    bf16_in: frozenset[str] = frozenset()
-    bf16_out: tuple[str, ...] = ()
+    __slots__ = ("bf16_in", "bf16_out", "info", "model", "version")
 
-    @classmethod
-    def of(cls, model: str, version: int, lane: Lane, info: ArtifactInfo) -> Served:
-        """A version with what its signature says of BF16."""
+    def __init__(
+        self,
+        model: str,
+        version: int,
+        artifact: Artifact,
+        limits: BatchLimits,
+        fetch: Callable[[], Awaitable[Path]],
+    ) -> None:
+        super().__init__(f"{model}:{version}", artifact, limits, fetch)
+        self.model = model
+        self.version = version
+        self.info = artifact.info
         inputs, outputs = (
             [spec.name for spec in specs if spec.datatype is DataType.BF16]
-            for specs in (lane.signature.inputs, lane.signature.outputs)
+            for specs in (self.info.signature.inputs, self.info.signature.outputs)
         )
-        return cls(model, version, lane, info, frozenset(inputs), tuple(outputs))
+        self.bf16_in, self.bf16_out = frozenset(inputs), tuple(outputs)
 
     def check_bf16(self, said: tuple[str, ...]) -> None:
         """Raise `Malformed` when the inputs that came as BF16 are not those that the model takes so."""
@@ -44,11 +48,11 @@ class Route:
     version gets exactly its weight, spread as evenly as can be.
     """
 
-    def __init__(self, served: tuple[tuple[Served, int], ...]) -> None:
+    def __init__(self, served: Sequence[tuple[Served, int]]) -> None:
         self.served = tuple(version for version, _ in served)
         self.by_version = {version.version: version for version in self.served}
         self._weights = [weight for _, weight in served]
-        self._credit = [0] * len(served)
+        self._credit = [0] * len(self.served)
         self._total = sum(self._weights)
 
     def choose(self) -> Served:
@@ -63,10 +67,11 @@ class Route:
 
 
 class Routing:
-    """What every deployed name of every project means now. `None` is a deployment that still loads."""
+    """What every deployed name of every project means now. `None` is one that is still being fetched."""
 
     def __init__(self) -> None:
         self._routes: dict[tuple[str, str], Route | None] = {}
+        self._trouble: dict[tuple[str, str], str] = {}
 
     def find(self, project: str, model: str, version: str | None = None) -> Served:
         """Who answers *model*; raises `NotFound`, or `NotReady` while it loads."""
@@ -74,7 +79,7 @@ class Routing:
         if route is _ABSENT:
             raise NotFound(self._unknown(project, model))
         if route is None:
-            raise NotReady(f"the model {model!r} is loading; try again", retry_after_s=1.0)
+            raise NotReady(self._trouble.get((project, model), _FETCHING), retry_after_s=1.0)
         assert isinstance(route, Route)
         if version is None:
             return route.choose()
@@ -89,10 +94,16 @@ class Routing:
     def set(self, project: str, model: str, route: Route | None) -> None:
         """Swap what *model* means, between two requests."""
         self._routes[project, model] = route
+        self._trouble.pop((project, model), None)
+
+    def explain(self, project: str, model: str, trouble: str) -> None:
+        """Why there is no route yet, for those who ask."""
+        self._trouble[project, model] = f"the model cannot be served yet: {trouble}"
 
     def drop(self, project: str, model: str) -> None:
         """The name means nothing any more."""
         self._routes.pop((project, model), None)
+        self._trouble.pop((project, model), None)
 
     def get(self, project: str, model: str) -> Route | None:
         """The route of *model*, if it is loaded."""
@@ -110,3 +121,4 @@ class Routing:
 
 
 _ABSENT: object = object()
+_FETCHING = "the model is being fetched; try again"

@@ -15,7 +15,7 @@ from math import ceil
 
 from forebay.core import ForebayError, NodeReport, Snapshot
 from forebay.core.errors import Broken, Conflict, Unauthenticated, message_for
-from forebay.serving.engine import BatchLimits, Lane
+from forebay.serving.engine import BatchLimits, Lane, Manager, Workers, budget_for
 from forebay.serving.node.admission import Admission
 from forebay.serving.node.answers import DOORS, error_body, traced
 from forebay.serving.node.artifacts import Artifacts
@@ -33,7 +33,7 @@ from forebay.serving.node.outbox import Outbox
 from forebay.serving.node.routing import Routing
 from forebay.serving.node.shipping import Shipper
 from forebay.serving.node.tracing import Tracing
-from forebay.serving.node.versions import Versions, Workers
+from forebay.serving.node.versions import Versions
 from forebay.serving.node.watchdog import EXIT_CODE, Watchdog
 from forebay.serving.usage import FileJournal
 
@@ -61,14 +61,13 @@ class Node:
         self._workers = Workers(
             ThreadPoolExecutor(os.cpu_count()), ThreadPoolExecutor(1), ThreadPoolExecutor(_PROCESSES)
         )
+        self.manager = Manager(_budget(config), self._workers, config.budget, config.drain_s)
         self._changed = asyncio.Event()
         self.versions = Versions(
             self.routing,
             self._artifacts,
-            self._workers,
+            self.manager,
             BatchLimits(config.batch_rows, config.batch_wait_s, config.queue_rows),
-            config.budget,
-            config.drain_s,
             self._changed.set,
         )
         self.feed = Feed(folder / f"snapshot-{config.worker}.json", self.hub, self._apply)
@@ -208,7 +207,23 @@ class Node:
             versions=self.versions.states(),
             journal_behind=self.journal.behind,
             time_ns=time.time_ns(),
+            loaded_bytes=self.manager.loaded_bytes,
+            budget_bytes=self.manager.budget_bytes,
         )
+
+
+def _budget(config: NodeConfig) -> int:
+    """What the models of this process may take of the memory."""
+    if config.model_memory_bytes:
+        budget_bytes, whose = (
+            config.model_memory_bytes // config.workers,
+            "as FOREBAY_MODEL_MEMORY_BYTES says",
+        )
+    else:
+        budget_bytes, whose = budget_for(config.workers), "three fifths of what there is"
+    shared = f", shared by {config.workers} processes" if config.workers > 1 else ""
+    _log.info("models may take %.0f MB of memory (%s%s)", budget_bytes / 1e6, whose, shared)
+    return budget_bytes
 
 
 def _limits(config: NodeConfig) -> HttpLimits:

@@ -1,183 +1,176 @@
 """Brings what this node serves in line with the last snapshot; a swap never drops a request.
 
-Each deployment has at most one task that settles it: fetch, verify, load, warm up, swap the route,
-and only then let the old lanes answer their last callers. A newer snapshot overtakes an older one.
+Each deployment has at most one task that settles it: fetch, verify, let the manager load and try each
+version, swap the route, and only then let the old versions answer their last callers. A newer snapshot
+overtakes an older one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import partial
 
-from forebay.core import INFO_NAME, ArtifactInfo, Deployment, Limits, LoadState, Snapshot, Target
+from forebay.core import Deployment, Limits, LoadState, Snapshot, Target
 from forebay.core.errors import ForebayError, Malformed, message_for
-from forebay.serving.engine import BatchLimits, load
+from forebay.serving.engine import BatchLimits, Manager, look_at
 from forebay.serving.node.artifacts import Artifacts
 from forebay.serving.node.routing import Route, Routing, Served
-from forebay.serving.runtime import Budget
+from forebay.serving.node.standing import Name, Standing
 
 _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 30.0
 _log = logging.getLogger("forebay.node")
 
-Name = tuple[str, str]
-"""Project and model."""
-
-
-@dataclass(frozen=True, slots=True)
-class Workers:
-    """Where batches and loading run, and where a thread waits for a process that runs a batch."""
-
-    compute: Executor
-    loading: Executor
-    waiting: Executor
+_Held = list[tuple[Served, int]]
+"""Versions and their weights."""
 
 
 class Versions:
-    """The versions that this node has loaded, is loading, or lets go."""
+    """The versions that this node serves, and those that it is about to serve."""
 
     def __init__(
         self,
         routing: Routing,
         artifacts: Artifacts,
-        workers: Workers,
+        manager: Manager,
         limits: BatchLimits,
-        budget: Budget,
-        drain_s: float,
         changed: Callable[[], None],
     ) -> None:
         self._routing = routing
         self._artifacts = artifacts
-        self._workers = workers
+        self._manager = manager
         self._limits = limits
-        self._budget = budget
-        self._drain_s = drain_s
-        self._changed = changed
+        self._standing = Standing(changed)
         self._wanted: dict[Name, Deployment] = {}
         self._settled: dict[Name, Deployment] = {}
         self._tasks: dict[Name, asyncio.Task[None]] = {}
         self._news: dict[Name, asyncio.Event] = {}
-        self._loaded: dict[tuple[Name, int], Served] = {}
-        self._states: dict[tuple[Name, int], LoadState] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._held: dict[Name, dict[tuple[int, str], Served]] = defaultdict(dict)
+        self._before: dict[Name, Route] = {}
 
     def apply(self, snapshot: Snapshot) -> None:
         """Start to serve what *snapshot* says."""
-        self._wanted = {(each.project, each.model): each for each in snapshot.deployments}
-        for name in [name for name in self._routing.all() if name not in self._wanted]:
+        before, self._wanted = (
+            self._wanted,
+            {(each.project, each.model): each for each in snapshot.deployments},
+        )
+        for name in before.keys() - self._wanted.keys():
             self._routing.drop(*name)
             self._settled.pop(name, None)
             self._let_go(name, keep=())
+            if name in self._news:
+                self._news[name].set()
         for name, deployment in self._wanted.items():
             if self._settled.get(name) == deployment:
                 continue
-            if self._routing.get(*name) is None:
+            if name not in self._routing.all():
                 self._routing.set(*name, None)
+                self._standing.expect(name)
             self._nudge(name)
 
     def states(self) -> tuple[LoadState, ...]:
         """How far each version is; one that is loaded, and in trouble, says which."""
-        troubles = {key: served.lane.trouble for key, served in self._loaded.items()}
-        return tuple(
-            LoadState(state.project, state.model, state.version, "failed", trouble)
-            if (trouble := troubles.get(key, ""))
-            else state
-            for key, state in self._states.items()
-        )
+        troubles = {
+            (*name, served.version): served.lane.trouble
+            for name, versions in self._held.items()
+            for served in versions.values()
+            if served.lane.trouble
+        }
+        return self._standing.states(troubles)
 
     @property
     def ready(self) -> bool:
-        """Whether every deployment answers, or has said why it cannot."""
-        return all(
-            self._routing.get(*name) is not None or self._failed(name, deployment)
-            for name, deployment in self._wanted.items()
-        )
+        """Whether every deployment has answered once, or has said why it cannot."""
+        return self._standing.ready
 
     def served(self) -> list[tuple[str, Served]]:
-        """Every loaded version, with its project."""
-        return [(name[0], served) for (name, _), served in self._loaded.items()]
+        """Every version that has answered once, with its project."""
+        return [
+            (name[0], served)
+            for name, versions in self._held.items()
+            for served in versions.values()
+            if served.proved
+        ]
 
     async def close(self) -> None:
         """Let every lane answer its last callers, and give the memory back."""
-        for task in self._tasks.values():
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        for name in {name for name, _ in self._loaded}:
-            self._let_go(name, keep=())
-        await asyncio.gather(*self._leaving)
-
-    def _failed(self, name: Name, deployment: Deployment) -> bool:
-        states = [self._states.get((name, target.version)) for target in deployment.targets]
-        return any(state is not None and state.state == "failed" for state in states)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._manager.close()
 
     def _nudge(self, name: Name) -> None:
         """See to it that somebody settles *name*."""
-        task = self._tasks.get(name)
-        if task is not None and not task.done():
+        if name in self._tasks:
             self._news[name].set()
             return
         self._news[name] = asyncio.Event()
-        task = self._tasks[name] = asyncio.create_task(self._settle(name))
+        task = self._tasks[name] = asyncio.create_task(self._settle(name, self._news[name]))
         task.add_done_callback(lambda done: self._ended(name, done))
 
     def _ended(self, name: Name, task: asyncio.Task[None]) -> None:
-        if self._tasks.get(name) is task:
-            del self._tasks[name]
-        if not task.cancelled() and (error := task.exception()) is not None:
+        del self._tasks[name], self._news[name]
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
             _log.error("deploying %s failed unforeseen", name[1], exc_info=error)
             for target in self._wanted[name].targets if name in self._wanted else ():
-                self._say(name, target.version, "failed", message_for(error))
+                self._trouble(name, target, message_for(error))
+        elif name in self._wanted and self._settled.get(name) != self._wanted[name]:
+            self._nudge(name)  # it was deployed again in the very moment in which the task ended
 
-    async def _settle(self, name: Name) -> None:
+    async def _settle(self, name: Name, news: asyncio.Event) -> None:
         retry_s = _FIRST_RETRY_S
-        while (deployment := self._wanted.get(name)) is not None:
-            if self._settled.get(name) == deployment:
-                return
-            self._news[name].clear()
-            if await self._load_all(name, deployment):
-                retry_s = _FIRST_RETRY_S
-                if self._wanted.get(name) == deployment:
-                    self._swap(name, deployment)
+        while (deployment := self._wanted.get(name)) is not None and self._settled.get(name) != deployment:
+            news.clear()
+            held = await self._hold(name, deployment)
+            if self._wanted.get(name) != deployment:
                 continue
-            try:
-                await asyncio.wait_for(self._news[name].wait(), retry_s)
-            except TimeoutError:
+            if held is None:
+                await _either(news, retry_s)
                 retry_s = min(retry_s * 2, _LAST_RETRY_S)
-        self._let_go(name, keep=())
+            elif all(_answers(served) for served, _ in held):
+                self._swap(name, deployment, held)
+            else:
+                self._make_way(name, held)
+                await news.wait()
+        if name not in self._wanted:
+            self._let_go(name, keep=())
 
-    async def _load_all(self, name: Name, deployment: Deployment) -> bool:
+    async def _hold(self, name: Name, deployment: Deployment) -> _Held | None:
+        """The versions of *deployment*, on this disk and known to the manager; None after a failure."""
+        held = []
         for target in deployment.targets:
-            if (name, target.version) in self._loaded:
-                continue
             try:
-                await self._load(name, target, deployment.limits)
+                served = await self._one(name, target, deployment)
             except ForebayError as error:
-                self._say(name, target.version, "failed", str(error))
+                self._trouble(name, target, str(error))
                 _log.warning("%s:%d cannot be served: %s", name[1], target.version, error)
-                return False
+                return None
             except OSError as error:
-                self._say(name, target.version, "failed", f"this node's disk: {error}")
+                self._trouble(name, target, f"this node's disk: {error}")
                 _log.exception("%s:%d cannot be read", name[1], target.version)
-                return False
-        return True
+                return None
+            held.append((served, target.weight))
+        return held
 
-    async def _load(self, name: Name, target: Target, limits: Limits) -> None:
-        self._say(name, target.version, "fetching")
-        folder = await self._artifacts.get(target.artifact)
-        self._say(name, target.version, "loading")
-        loop = asyncio.get_running_loop()
-        info = ArtifactInfo.decode((folder / INFO_NAME).read_bytes())
-        budget = replace(self._budget, label=f"{name[1]}:{target.version}")
-        loaded = await loop.run_in_executor(self._workers.loading, load, folder, budget)
-        apart = loaded.backend.apart
-        lane = loaded.lane(
-            self._limits_for(limits), self._workers.waiting if apart else self._workers.compute
-        )
-        self._loaded[name, target.version] = Served.of(name[1], target.version, lane, info)
-        self._say(name, target.version, "ready")
+    async def _one(self, name: Name, target: Target, deployment: Deployment) -> Served:
+        limits = self._limits_for(deployment.limits)
+        served = self._held[name].get((target.version, target.artifact))
+        if served is None:
+            self._standing.say(name, LoadState(*name, target.version, "fetching"))
+            fetch = partial(self._artifacts.get, target.artifact)
+            artifact = await asyncio.to_thread(look_at, await fetch())
+            served = Served(name[1], target.version, artifact, limits, fetch)
+            served.moved = partial(self._moved, name, served)
+            self._held[name][target.version, target.artifact] = served
+            self._manager.admit(served)
+        self._manager.pin(served, pinned=deployment.pin)
+        return served
 
     def _limits_for(self, limits: Limits) -> BatchLimits:
         """The node's own limits where the deployment says nothing; raises `Malformed` if they cannot work."""
@@ -191,26 +184,73 @@ class Versions:
         except ValueError as error:
             raise Malformed(f"the deployment's limits cannot work: {error}") from error
 
-    def _swap(self, name: Name, deployment: Deployment) -> None:
-        serving = tuple((self._loaded[name, target.version], target.weight) for target in deployment.targets)
-        for served, _ in serving:
-            served.lane.limits = self._limits_for(deployment.limits)
-            served.lane.keep(deployment.limits.cache_bytes or 0)
-        self._routing.set(*name, Route(serving))
+    def _make_way(self, name: Name, held: _Held) -> None:
+        """While *held* are loaded, callers of a new name wait, and old versions go on.
+
+        Where the memory does not hold both, the old ones step aside, and callers wait for the new ones.
+        Should those not load then, it is the old ones' turn again, and this time they stay.
+        """
+        if self._routing.get(*name) is None:
+            self._routing.set(*name, Route(held))
+            return
+        coming = {served for served, _ in held}
+        first_try = not any(served.failures for served in coming)
+        for served in self._held[name].values():
+            if served not in coming:
+                served.step_aside = partial(self._step_aside, name, held)
+                self._manager.part(served, parting=first_try)
+
+    def _step_aside(self, name: Name, held: _Held) -> None:
+        before = self._routing.get(*name)
+        if name not in self._before and before is not None:
+            self._before[name] = before
+            self._routing.set(*name, Route(held))
+
+    def _swap(self, name: Name, deployment: Deployment, held: _Held) -> None:
+        for served, _ in held:
+            served.limit(self._limits_for(deployment.limits), deployment.limits.cache_bytes or 0)
+            self._manager.part(served, parting=False)
+        self._routing.set(*name, Route(held))
+        self._before.pop(name, None)
         self._settled[name] = deployment
-        self._let_go(name, keep=[target.version for target in deployment.targets])
+        self._standing.settled(name)
+        self._let_go(name, keep=[served for served, _ in held])
         _log.info("%s now answers with %s", name[1], [target.version for target in deployment.targets])
 
-    def _let_go(self, name: Name, keep: list[int] | tuple[int, ...]) -> None:
-        """Close every lane of *name* but those to keep, after their last answer."""
-        for key in [key for key in self._states if key[0] == name and key[1] not in keep]:
-            del self._states[key]
-        for key in [key for key in self._loaded if key[0] == name and key[1] not in keep]:
-            task = asyncio.create_task(self._loaded.pop(key).lane.close(self._drain_s))
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
-        self._changed()
+    def _let_go(self, name: Name, keep: Iterable[Served]) -> None:
+        """Dismiss every version of *name* but those to keep; their last callers are answered."""
+        held, kept = self._held[name], set(keep)
+        for key in [key for key, served in held.items() if served not in kept]:
+            self._manager.dismiss(held.pop(key))
+        self._standing.keep(name, {version for version, _ in held})
+        if not held:
+            del self._held[name]
 
-    def _say(self, name: Name, version: int, state: str, error: str = "") -> None:
-        self._states[name, version] = LoadState(*name, version, state, error)
-        self._changed()
+    def _moved(self, name: Name, served: Served) -> None:
+        """The manager has got further with *served*, or has not."""
+        if served not in self._held.get(name, {}).values():
+            return
+        state = LoadState(*name, served.version, served.state, served.error, served.memory_bytes)
+        self._standing.say(name, state)
+        if served.state == "failed" and name in self._before:
+            self._routing.set(*name, self._before.pop(name))
+        if name in self._news:
+            self._news[name].set()
+
+    def _trouble(self, name: Name, target: Target, why: str) -> None:
+        self._standing.say(name, LoadState(*name, target.version, "failed", why))
+        if self._routing.get(*name) is None:
+            self._routing.explain(*name, why)
+
+
+def _answers(served: Served) -> bool:
+    """Whether traffic may be sent to *served*: it has answered, and what is pinned is in memory."""
+    return served.proved and (served.state == "ready" or not served.pinned)
+
+
+async def _either(news: asyncio.Event, wait_s: float) -> None:
+    """Until there is news, or *wait_s* have passed."""
+    try:
+        await asyncio.wait_for(news.wait(), wait_s)
+    except TimeoutError:
+        return

@@ -22,6 +22,6 @@ anything else is logged and is the model's own mistake. It may not write into it
 empty folder in $HOME and $TMPDIR, and nothing of the node's environment.
 """
 
-from forebay.serving.runtime.backend import Backend, Budget, Opener, open_backend
+from forebay.serving.runtime.backend import Backend, Budget, Opener, open_backend, opener_of
 
-__all__ = ["Backend", "Budget", "Opener", "open_backend"]
+__all__ = ["Backend", "Budget", "Opener", "open_backend", "opener_of"]

@@ -83,17 +83,23 @@ _OURS = {
 Opener = Callable[[Path, ArtifactInfo, Budget], Backend]
 
 
-def open_backend(folder: Path, info: ArtifactInfo, budget: Budget) -> Backend:
-    """Load the artifact in *folder* with the backend that it names; raises `Malformed`, `Forbidden`.
+def opener_of(info: ArtifactInfo) -> Opener:
+    """What opens artifacts of the backend that *info* names, imported now; raises `Malformed`.
 
     A package adds a backend with an entry point in the group `forebay.backends` that gives an `Opener`.
     """
     backends = _OURS | {point.name: point.value for point in entry_points(group="forebay.backends")}
     if info.backend not in backends:
         raise Malformed(f"no backend {info.backend!r} here; installed are {sorted(backends)}")
+    opener: Opener = resolve_name(backends[info.backend])
+    return opener
+
+
+def open_backend(folder: Path, info: ArtifactInfo, budget: Budget) -> Backend:
+    """Load the artifact in *folder* with the backend that it names; raises `Malformed`, `Forbidden`."""
+    opener = opener_of(info)
     if info.code and not budget.code:
         raise Forbidden(
             "this version runs Python of its owner's; FOREBAY_ALLOW_CODE=true on a node lets it run such code"
         )
-    opener: Opener = resolve_name(backends[info.backend])
     return opener(folder, info, budget)

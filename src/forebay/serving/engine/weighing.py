@@ -1,0 +1,69 @@
+"""Loading and unloading a version on the loading thread, with the scales on."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from forebay.core import INFO_NAME, ArtifactInfo
+from forebay.core.errors import ForebayError
+from forebay.serving.engine.load import Loaded, load
+from forebay.serving.engine.memory import resident_bytes
+from forebay.serving.runtime import Backend, Budget, opener_of
+from forebay.serving.runtime.memory import give_back
+
+_log = logging.getLogger("forebay.node")
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A verified folder on this disk: what it says of itself, and the bytes of all that is loaded from it."""
+
+    folder: Path
+    info: ArtifactInfo
+    size_bytes: int
+
+
+def look_at(folder: Path) -> Artifact:
+    """Read what *folder* is; blocking. Raises `Malformed`, or `OSError`."""
+    info = ArtifactInfo.decode((folder / INFO_NAME).read_bytes())
+    files = [path for path in folder.rglob("*") if path.is_file() and path != folder / info.sample]
+    return Artifact(folder, info, sum(path.stat().st_size for path in files))
+
+
+def weighed_load(artifact: Artifact, budget: Budget) -> tuple[Loaded, int]:
+    """Load, make a first prediction, and say what that took of the memory; blocking.
+
+    What other threads allocate meanwhile is weighed too, so the model's own files are the least; a
+    backend with processes of its own has theirs counted in full. Raises what `load` raises.
+    """
+    opener_of(artifact.info)  # the library itself is nobody's weight
+    give_back()
+    before_bytes = resident_bytes()
+    loaded = load(artifact.folder, budget)
+    give_back()
+    here_bytes = max(0, resident_bytes() - before_bytes)
+    if loaded.backend.apart:
+        return loaded, here_bytes + loaded.backend.apart_bytes
+    return loaded, max(here_bytes, artifact.size_bytes)
+
+
+def unload(backend: Backend, expected_bytes: int) -> None:
+    """Close *backend* and give its memory back to the system; blocking.
+
+    The collector, which stops every thread for a while, is called only when less than half of what was
+    expected has come back without it.
+    """
+    before_bytes = resident_bytes()
+    try:
+        backend.close()
+    except ForebayError as error:
+        _log.warning("a version was closed with complaints: %s", error)
+    except Exception:  # noqa: BLE001 (anybody may write a backend; the next version is to be loaded all the same)
+        _log.exception("a backend could not be closed")
+    give_back()
+    if before_bytes - resident_bytes() < expected_bytes // 2:
+        gc.collect()
+        give_back()
