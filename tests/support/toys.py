@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from forebay.app.supervisor.parent import die_with_parent
+from forebay.serving.node.announcing import announce
 
 
 class Yes(BaseHTTPRequestHandler):
@@ -58,7 +60,9 @@ def main() -> None:
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, leave)
-    HTTPServer(("127.0.0.1", wanted.port), Yes).serve_forever()
+    server = HTTPServer(("127.0.0.1", wanted.port), Yes)
+    asyncio.run(announce(lambda: True))
+    server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 
+from forebay.app.supervisor.announced import Announced, announcements
 from forebay.app.supervisor.home import Part
 from forebay.app.supervisor.logfile import LogFile
 
@@ -40,7 +41,8 @@ class Patience:
 class Child:
     """A command that is kept running; what it prints goes to its log.
 
-    *probe* tells whether it answers; *say* tells people, *changed* whoever writes down what runs.
+    *probe* tells whether it answers; without one, the child says it itself (`NOTIFY_SOCKET`). *say* tells
+    people, *changed* whoever writes down what runs.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Child:
         command: Sequence[str],
         environ: Mapping[str, str],
         log: LogFile,
-        probe: Callable[[], Awaitable[bool]],
+        probe: Callable[[], Awaitable[bool]] | None,
         say: Callable[[str], None],
         changed: Callable[[], None],
     ) -> None:
@@ -99,30 +101,32 @@ class Child:
 
     async def _live(self) -> int:
         """One life of the process; its exit code."""
-        with self._log.pipe() as output:
-            process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=self._environ,
-                process_group=0,  # a Ctrl-C is the supervisor's to hear: children are drained in order
-            )
-        self._process = process
-        self._now(pid=process.pid)
-        if self._stopping.is_set():
-            _signal(process, signal.SIGTERM)
-        watching = asyncio.create_task(self._watch())
-        try:
-            return await process.wait()
-        finally:
-            watching.cancel()
-            self._process = None
-            self._log.catch_up()
+        with announcements() as announced:
+            with self._log.pipe() as output:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env={**self._environ, **announced.environ},
+                    process_group=0,  # a Ctrl-C is the supervisor's to hear: children are drained in order
+                )
+            self._process = process
+            self._now(pid=process.pid)
+            if self._stopping.is_set():
+                _signal(process, signal.SIGTERM)
+            watching = asyncio.create_task(self._watch(announced))
+            try:
+                return await process.wait()
+            finally:
+                watching.cancel()
+                self._process = None
+                self._log.catch_up()
 
-    async def _watch(self) -> None:
+    async def _watch(self, announced: Announced) -> None:
         """Wait until the process answers, and say so if it had died before."""
-        while not await self._probe():
+        probe = self._probe or announced
+        while not await probe():
             await asyncio.sleep(_PROBE_EVERY_S)
         self.trouble = ""
         self._now(ready=True)

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,12 +47,9 @@ class Supervisor:
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._stopping = asyncio.Event()
         health = f"{plan.hub_url}/api/v1/health"
-        ready = f"{plan.node_url}/v2/health/ready"
         self._hubs = [] if plan.hub is None else [self._child("hub", plan.hub, health)]
         names = ["node"] if len(plan.nodes) == 1 else [f"node-{number}" for number in range(len(plan.nodes))]
-        self._nodes = [
-            self._child(name, command, ready) for name, command in zip(names, plan.nodes, strict=True)
-        ]
+        self._nodes = [self._child(name, command) for name, command in zip(names, plan.nodes, strict=True)]
 
     async def run(self, banner: Callable[[], None]) -> None:
         """Start everything, call *banner* when all of it answers, go on until SIGTERM, SIGINT or `stop`."""
@@ -87,9 +85,10 @@ class Supervisor:
         for children in (self._nodes, self._hubs):
             await asyncio.gather(*(child.stop(within_s) for child in children))
 
-    def _child(self, name: str, command: tuple[str, ...], url: str) -> Child:
+    def _child(self, name: str, command: tuple[str, ...], url: str = "") -> Child:
         log = LogFile(self._home.logs / f"{name}.log", self._say)
-        return Child(name, command, self._plan.environ, log, lambda: answers_ok(url), self._say, self._write)
+        probe = partial(answers_ok, url) if url else None
+        return Child(name, command, self._plan.environ, log, probe, self._say, self._write)
 
     def _write(self) -> None:
         try:

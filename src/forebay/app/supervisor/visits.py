@@ -111,7 +111,7 @@ async def _asked(running: Running) -> dict[str, Part]:
         answers_ok(f"{running.hub_url}/api/v1/health"), answers_ok(f"{running.node_url}/v2/health/ready")
     )
     return {
-        name: msgspec.structs.replace(part, ready=part.pid > 0 and (hub if name == "hub" else node))
+        name: msgspec.structs.replace(part, ready=part.ready and (hub if name == "hub" else node))
         for name, part in running.parts.items()
     }
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 
+from forebay.serving.node.announcing import announce
 from forebay.serving.node.config import NodeConfig
 from forebay.serving.node.service import Node
 
@@ -31,7 +32,9 @@ async def _serve(config: NodeConfig) -> None:
     port = await node.start()
     _log.info("listening on http://%s:%d, gRPC on port %d", config.host, port, node.grpc_port)
     _log.info("%s", _means(config))
+    announcing = asyncio.create_task(announce(lambda: node.ready))
     await leave.wait()
+    announcing.cancel()
     _log.info("leaving: answering what was asked")
     await node.stop()
 
