@@ -5,6 +5,7 @@
     hub = forebay.connect()                           a hub, for notebooks and programs
     forebay.train(data, target)                       the workshop, without a hub
     forebay.convert(model, sample)
+    forebay.run("name", lr=0.1)                       a training script, in a job or by hand
 """
 
 from __future__ import annotations
@@ -14,18 +15,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from forebay.client import Hub, connect
+    from forebay.client.run import Run, run
     from forebay.core.errors import ForebayError
     from forebay.workshop.convert import convert
     from forebay.workshop.train import train
 
 __version__ = "0.1.0"
-__all__ = ["ForebayError", "Hub", "__version__", "connect", "convert", "train"]
+__all__ = ["ForebayError", "Hub", "Run", "__version__", "connect", "convert", "run", "train"]
 
 _HOMES = {
     "ForebayError": "forebay.core.errors",
     "Hub": "forebay.client",
+    "Run": "forebay.client.run",
     "connect": "forebay.client",
     "convert": "forebay.workshop.convert",
+    "run": "forebay.client.run",
     "train": "forebay.workshop.train",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import httpx
@@ -44,3 +45,11 @@ def ended(client: httpx.Client, job_id: str, wait_s: float = 60.0) -> dict[str, 
 
     wait_until(lambda: job()["state"] not in ("queued", "running"), job_id, wait_s)
     return job()
+
+
+def events_of(client: httpx.Client, job_id: str) -> list[dict[str, Any]]:
+    """Everything a job said until now."""
+    page = client.get(f"/api/v1/jobs/{job_id}/events", params={"follow": False}).text
+    return [
+        json.loads(line.removeprefix("data: ")) for line in page.splitlines() if line.startswith("data: ")
+    ]

@@ -33,16 +33,17 @@ class DyingRegistry(Registry):
 
 
 def main(database_url: str, home: Path, dies: str) -> None:
-    """Work until killed; each line of standard input is a training to submit."""
+    """Work until killed; each line of standard input is a training, or a script, to submit."""
     database, blobs = Database(database_url), FolderBlobs(home / "blobs")
     registry = DyingRegistry(database, blobs)
     registry.dies = dies
     system_url = f"sqlite:///{home / 'jobs.db'}" if database.sqlite else database_url
-    jobs = Jobs(database, system_url, home / "jobs", job_kinds(blobs, registry))
+    jobs = Jobs(database, system_url, home / "jobs", job_kinds(blobs, registry, allow_code=True))
     jobs.start()
     _say("ready")
     for line in sys.stdin:
-        _say(jobs.submit("default", "train", json.loads(line), "key"))
+        request = json.loads(line)
+        _say(jobs.submit("default", "script" if "script" in request else "train", request, "key"))
 
 
 def _say(text: str) -> None:

@@ -103,7 +103,7 @@ def _services(settings: Settings) -> Iterator[Services]:
         database,
         settings.jobs_database,
         settings.home / "jobs",
-        kinds=job_kinds(blobs, registry),
+        kinds=job_kinds(blobs, registry, allow_code=settings.allow_code),
         time_limit_s=settings.job_time_limit_s,
         children=settings.job_children,
     )

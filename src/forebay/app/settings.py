@@ -99,7 +99,9 @@ class Settings:
         Bounds(0.1),
     ] = 60.0
     allow_code: Annotated[
-        bool, "Whether the node runs Python that belongs to models, each in a process of its own."
+        bool,
+        "Whether Python of others is run, each in a process of its own: that of models by the node, "
+        "training scripts by the hub.",
     ] = False
     code_start_s: Annotated[float, "How long the process of such a model may take to start.", Bounds(0.1)] = (
         120.0

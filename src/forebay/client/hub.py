@@ -33,12 +33,14 @@ from forebay.client.results import (
 )
 from forebay.client.rollout import Rollouts, WhichVersion, body_for, ref_of
 from forebay.client.rows import Rows, rows_of
+from forebay.client.scripts import script_request
 from forebay.client.shown import Listing
 from forebay.client.sources import How
 from forebay.client.tenancy import KeysOf, ProjectsOf
 from forebay.client.wishes import Wishes, plain
 from forebay.core import INFO_NAME, ArtifactInfo, ModelRef
 from forebay.core.errors import ForebayError, Malformed, NotFound, NotReady
+from forebay.core.runs import Parameter
 
 _LONG_S = 3600.0
 
@@ -204,6 +206,34 @@ class Hub:
             request = train_request(self._door, self.project, name, data, target, plain(wishes), shown)
             job = self.jobs.submit("train", request)
             return self._made(self.jobs.follow(job.id, shown))
+
+    def run(
+        self,
+        script: str | Path,
+        *,
+        name: str | None = None,
+        arguments: Sequence[str] = (),
+        parameters: Mapping[str, Parameter] | None = None,
+        include: Iterable[str | Path] = (),
+        progress: bool | Progress | None = None,
+    ) -> Version | None:
+        """Run a training script of your own at the hub, and give the version that it published, if it did.
+
+        The script is started in a process of its own, with *arguments*; `forebay.run` gives it *parameters*,
+        metrics, checkpoints and `publish`. The files and folders of *include* lie beside it. Packages that
+        its block `# /// script` names (inline script metadata) are installed for it alone. Needs a key that
+        may publish code, and a hub that runs scripts (FOREBAY_ALLOW_CODE). Raises `JobFailed`.
+        """
+        with progress_for(progress) as shown:
+            path = Path(script)
+            name = name or name_for(path)
+            more = [Path(each) for each in include]
+            request = script_request(
+                self._door, self.project, path, name, arguments, parameters or {}, more, shown
+            )
+            job = self.jobs.submit("script", request)
+            done = self.jobs.follow(job.id, shown)
+            return self._made(done) if result_of(done) else None
 
     def _made(self, job: Job) -> Version:
         result = result_of(job)

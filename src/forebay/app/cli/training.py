@@ -40,7 +40,21 @@ class Duration(click.ParamType[float]):
 
 
 @click.command()
-@click.argument("data", type=click.Path(exists=True, path_type=Path), metavar="FILE|FOLDER")
+@click.argument("given", nargs=-1, metavar="FILE|FOLDER | [-- ARGUMENT …]")
+@click.option(
+    "--script",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Run this Python script of yours instead, with the arguments.",
+)
+@click.option(
+    "--with",
+    "include",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="FILE|FOLDER",
+    help="What the script needs beside it.",
+)
 @click.option(
     "--target", "targets", multiple=True, metavar="COLUMN", help="The column to predict; several are labels."
 )
@@ -50,7 +64,11 @@ class Duration(click.ParamType[float]):
 )
 @click.option("--estimator", metavar="NAME", help="One kind of estimator; several are tried, if left out.")
 @click.option(
-    "--set", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the estimator."
+    "--set",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the estimator, or the script.",
 )
 @click.option("--feature", "features", multiple=True, metavar="COLUMN", help="Learn from these columns only.")
 @click.option("--time-budget", type=Duration(), metavar="DURATION", help="How long to search, as in 2m.")
@@ -73,7 +91,9 @@ class Duration(click.ParamType[float]):
 def train(
     talk: Talk,
     /,
-    data: Path,
+    given: tuple[str, ...],
+    script: Path | None,
+    include: tuple[Path, ...],
     targets: tuple[str, ...],
     name: str | None,
     parameters: tuple[str, ...],
@@ -82,8 +102,13 @@ def train(
 ) -> None:
     """Train a model from a table (.csv, .parquet, .jsonl) or a folder of pictures, and publish it.
 
+    With --script, code of yours does it, which `forebay.run()` tells its parameters and takes the model from.
     The work is done by the hub; Ctrl-C stops waiting for it, not the work.
     """
+    if script is not None:
+        asked |= {"target": targets, "time_budget": time_budget}
+        _run_script(talk, script, name, given, parameters, include, asked)
+        return
     said = {word: value for word, value in asked.items() if value not in (None, (), False)}
     if parameters:
         said["parameters"] = dict(map(_parameter, parameters))
@@ -91,8 +116,46 @@ def train(
         said["time_budget_s"] = time_budget
     wishes: Wishes = said  # type: ignore[assignment]  # the options are its words
     target = targets[0] if len(targets) == 1 else list(targets) or None
-    version = talk.hub.train(data, target, name=name, progress=talk.progress(), **wishes)
+    version = talk.hub.train(_data(given, include), target, name=name, progress=talk.progress(), **wishes)
     talk.answer(version, lambda: made(version))
+
+
+def _run_script(
+    talk: Talk,
+    script: Path,
+    name: str | None,
+    arguments: tuple[str, ...],
+    parameters: tuple[str, ...],
+    include: tuple[Path, ...],
+    asked: dict[str, Any],
+) -> None:
+    strange = [word for word, value in asked.items() if value not in (None, (), False)]
+    if strange:
+        option = strange[0].rstrip("s").replace("_", "-")
+        raise Malformed(f"--{option} is for trainings of ours; a script takes --set NAME=VALUE and arguments")
+    version = talk.hub.run(
+        script,
+        name=name,
+        arguments=arguments,
+        parameters=dict(map(_parameter, parameters)),
+        include=include,
+        progress=talk.progress(),
+    )
+    if version is None:
+        talk.answer({}, lambda: click.echo("The script has ended well, and published nothing."))
+    else:
+        talk.answer(version, lambda: made(version))
+
+
+def _data(given: tuple[str, ...], include: tuple[Path, ...]) -> Path:
+    if include:
+        raise Malformed("--with is for what a script needs; name the script with --script")
+    if len(given) != 1:
+        raise Malformed("name one file or folder to learn from, or a script of yours with --script")
+    path = Path(given[0])
+    if not path.exists():
+        raise Malformed(f"there is no file or folder {path}")
+    return path
 
 
 def _parameter(text: str) -> tuple[str, Any]:

@@ -32,7 +32,8 @@ def working_hub(
     with closing(Database(url)) as database:
         migrate(database)
         services = services_over(database)
-        jobs = Jobs(database, system_url, home / "jobs", job_kinds(services.blobs, services.registry))
+        kinds = job_kinds(services.blobs, services.registry, allow_code=True)
+        jobs = Jobs(database, system_url, home / "jobs", kinds)
         jobs.start()
         try:
             services = replace(services, jobs=jobs)

@@ -45,7 +45,7 @@ EVENT_STREAM = (
 
 
 class JobBody(Asked):
-    """Work to do: `train` or `publish`, and what that kind asks for."""
+    """Work to do: `train`, `publish` or `script`, and what that kind asks for."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_TRAIN]})
 

@@ -56,6 +56,8 @@ def submit_job(project: str, body: JobBody, who: Publisher, hub: Hub, response: 
     who.require(Permission.PUBLISH, name if isinstance(name, str) else None)
     if body.kind == "publish":
         check_code(hub.blobs, body.request, who)
+    if body.kind == "script":
+        who.require(Permission.CODE)
     return _submitted(hub.jobs, project, body.kind, body.request, who, response)
 
 

@@ -10,20 +10,25 @@ from typing import Any, BinaryIO
 import msgspec
 
 from forebay.control.hub.work.publishing import read_evidence
-from forebay.control.hub.work.requests import PublishRequest, Request, TrainRequest, request_of
+from forebay.control.hub.work.requests import PublishRequest, Request, ScriptRequest, TrainRequest, request_of
 from forebay.control.jobs import Errand, JobKind, Step
 from forebay.control.registry import Registry
 from forebay.control.store import Blobs
 from forebay.core import INFO_NAME, ArtifactInfo, FileEntry, Manifest
-from forebay.core.errors import Malformed
+from forebay.core.errors import Malformed, Unsupported
+from forebay.core.runs import PUBLISHED, SAID, RunSaid
 from forebay.workshop.train import ARTIFACT, load_report
 
 _CHUNK_BYTES = 1 << 20
 
 
-def job_kinds(blobs: Blobs, registry: Registry) -> dict[str, JobKind]:
-    """Every kind, by its name."""
-    return {"train": _train(blobs, registry), "publish": _publish(blobs, registry)}
+def job_kinds(blobs: Blobs, registry: Registry, *, allow_code: bool = False) -> dict[str, JobKind]:
+    """Every kind, by its name; scripts are run only with *allow_code*."""
+    return {
+        "train": _train(blobs, registry),
+        "publish": _publish(blobs, registry),
+        "script": _script(blobs, registry, allow_code=allow_code),
+    }
 
 
 def _train(blobs: Blobs, registry: Registry) -> JobKind:
@@ -58,10 +63,7 @@ def _train(blobs: Blobs, registry: Registry) -> JobKind:
 def _publish(blobs: Blobs, registry: Registry) -> JobKind:
     def check(values: dict[str, Any]) -> dict[str, Any]:
         request = request_of(PublishRequest, values)
-        missing = [entry.path for entry in request.manifest.files if not _is_there(blobs, entry)]
-        if missing:
-            names = ", ".join(map(repr, missing[:5]))
-            raise Malformed(f"upload these files first, they are missing or of another size: {names}")
+        _must_be_there(blobs, request.manifest)
         return _plain(request)
 
     def fetch(errand: Errand) -> None:
@@ -82,6 +84,49 @@ def _publish(blobs: Blobs, registry: Registry) -> JobKind:
     return JobKind("publish", steps, check, _command("publish"))
 
 
+def _script(blobs: Blobs, registry: Registry, *, allow_code: bool) -> JobKind:
+    def check(values: dict[str, Any]) -> dict[str, Any]:
+        if not allow_code:
+            raise Unsupported(
+                "this hub runs no scripts of others; its operator may allow it with FOREBAY_ALLOW_CODE=1"
+            )
+        request = request_of(ScriptRequest, values)
+        _must_be_there(blobs, request.files)
+        return _plain(request)
+
+    def fetch(errand: Errand) -> None:
+        for entry in request_of(ScriptRequest, errand.request).files.files:
+            _copy(blobs, entry.sha256, errand.output / entry.path)
+
+    def register(errand: Errand) -> dict[str, Any]:
+        request, ran = request_of(ScriptRequest, errand.request), errand.folder / "run"
+        if not (ran / PUBLISHED).is_dir():
+            return {}
+        manifest = _upload(blobs, ran / PUBLISHED)
+        info = ArtifactInfo.decode((ran / PUBLISHED / INFO_NAME).read_bytes())
+        said = msgspec.json.decode((ran / SAID).read_bytes(), type=RunSaid)
+        lineage = {**said.lineage, "script": request.files.digest, "parameters": request.parameters}
+        evidence = [*said.evidence, read_evidence(ran)]
+        record = registry.register_version(
+            errand.project,
+            request.name,
+            manifest,
+            info,
+            said.card or "",
+            lineage,
+            evidence,
+            job_id=errand.job_id,
+        )
+        return {"model": record.model, "version": record.version, "digest": record.artifact}
+
+    steps = (
+        Step("fetch", fetch, weight=0.2),
+        Step("run", weight=9.0),
+        Step("register", register, final=True, weight=0.2),
+    )
+    return JobKind("script", steps, check, _command("script"))
+
+
 def _plain(request: Request) -> dict[str, Any]:
     values: dict[str, Any] = msgspec.to_builtins(request)
     return values
@@ -89,6 +134,13 @@ def _plain(request: Request) -> dict[str, Any]:
 
 def _command(kind: str) -> Callable[[str, Path], list[str]]:
     return lambda step, folder: [sys.executable, "-m", "forebay.control.hub.work", kind, step, str(folder)]
+
+
+def _must_be_there(blobs: Blobs, manifest: Manifest) -> None:
+    missing = [entry.path for entry in manifest.files if not _is_there(blobs, entry)]
+    if missing:
+        names = ", ".join(map(repr, missing[:5]))
+        raise Malformed(f"upload these files first, they are missing or of another size: {names}")
 
 
 def _is_there(blobs: Blobs, entry: FileEntry) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 from forebay.core import INFO_NAME, Manifest, checked_name
 from forebay.core.artifact import checked_digest
 from forebay.core.errors import Malformed
+from forebay.core.runs import Parameter
 from forebay.workshop.train.recipe import Recipe, one_of
 
 FORMATS = ("csv", "parquet", "jsonl", "images")
@@ -56,6 +57,23 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         Manifest.decode(self.manifest.encode())
         if not any(entry.path == INFO_NAME for entry in self.manifest.files):
             raise Malformed(f"the manifest has no {INFO_NAME}; publish what forebay.convert(…).save(…) wrote")
+
+
+class ScriptRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A script of somebody's, files that lie beside it, and what it is started with."""
+
+    name: str
+    script: str
+    files: Manifest
+    arguments: list[str] = []
+    parameters: dict[str, Parameter] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse what can never work."""
+        checked_name(self.name)
+        Manifest.decode(self.files.encode())
+        if not self.script.endswith(".py") or all(entry.path != self.script for entry in self.files.files):
+            raise Malformed(f"the files have no script {self.script!r}; it is one of them, and ends in .py")
 
 
 Request = TypeVar("Request", bound=msgspec.Struct)
