@@ -109,6 +109,7 @@ def train(
         asked |= {"target": targets, "time_budget": time_budget}
         _run_script(talk, script, name, given, parameters, include, asked)
         return
+    data = _data(given, include)
     said = {word: value for word, value in asked.items() if value not in (None, (), False)}
     if parameters:
         said["parameters"] = dict(map(_parameter, parameters))
@@ -116,7 +117,7 @@ def train(
         said["time_budget_s"] = time_budget
     wishes: Wishes = said  # type: ignore[assignment]  # the options are its words
     target = targets[0] if len(targets) == 1 else list(targets) or None
-    version = talk.hub.train(_data(given, include), target, name=name, progress=talk.progress(), **wishes)
+    version = talk.hub.train(data, target, name=name, progress=talk.progress(), **wishes)
     talk.answer(version, lambda: made(version))
 
 
@@ -132,7 +133,9 @@ def _run_script(
     strange = [word for word, value in asked.items() if value not in (None, (), False)]
     if strange:
         option = strange[0].rstrip("s").replace("_", "-")
-        raise Malformed(f"--{option} is for trainings of ours; a script takes --set NAME=VALUE and arguments")
+        raise click.UsageError(
+            f"--{option} is for trainings of ours; a script takes --set NAME=VALUE and arguments"
+        )
     version = talk.hub.run(
         script,
         name=name,
@@ -149,12 +152,12 @@ def _run_script(
 
 def _data(given: tuple[str, ...], include: tuple[Path, ...]) -> Path:
     if include:
-        raise Malformed("--with is for what a script needs; name the script with --script")
+        raise click.UsageError("--with is for what a script needs; name the script with --script")
     if len(given) != 1:
-        raise Malformed("name one file or folder to learn from, or a script of yours with --script")
+        raise click.UsageError("name one file or folder to learn from, or a script of yours with --script")
     path = Path(given[0])
     if not path.exists():
-        raise Malformed(f"there is no file or folder {path}")
+        raise click.UsageError(f"there is no file or folder {path}")
     return path
 
 
