@@ -6,9 +6,12 @@ import asyncio
 import errno
 import hashlib
 import logging
+import os
 import shutil
 import tempfile
 import time
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from pathlib import Path
 
 from forebay.core import FileEntry, Manifest
@@ -29,8 +32,9 @@ class Artifacts:
         self._fetching: dict[str, asyncio.Task[Path]] = {}
         self._turns = asyncio.Semaphore(_AT_ONCE)
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(".fetch-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        for leftover in folder.glob(".*-*"):
+            if not _works(leftover):
+                shutil.rmtree(leftover, ignore_errors=True)
 
     async def get(self, digest: str) -> Path:
         """The verified folder of *digest*; those who ask at the same time share one download.
@@ -45,11 +49,12 @@ class Artifacts:
         return await asyncio.shield(task)
 
     async def keep_only(self, digests: set[str]) -> None:
-        """Delete what no deployment has needed for a while."""
-        for folder in list(self._folder.iterdir()):
-            old = time.time() - folder.stat().st_mtime > _KEPT_S
-            if old and folder.name not in digests and folder.name not in self._fetching:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        """Delete what no deployment has needed for a while: who rolls back soon finds it still there.
+
+        Another process of this node may do the same, or fetch, at the same time.
+        """
+        needed = digests | self._fetching.keys()
+        await asyncio.to_thread(_tidy, self._folder, needed)
 
     async def _get(self, digest: str) -> Path:
         async with self._turns:
@@ -71,7 +76,7 @@ class Artifacts:
         if manifest.digest != digest:
             raise Broken(f"the hub's manifest of artifact {digest[:12]} is not what its digest says")
         try:
-            half = Path(tempfile.mkdtemp(prefix=".fetch-", dir=self._folder))
+            half = Path(tempfile.mkdtemp(prefix=f".fetch-{os.getpid()}-", dir=self._folder))
             try:
                 for entry in manifest.files:
                     await self._fetch_file(entry, half / entry.path, digest)
@@ -98,6 +103,32 @@ class Artifacts:
                     file.write(chunk)
         if size != entry.size_bytes or sha256.hexdigest() != entry.sha256:
             raise Broken(f"{entry.path} of artifact {digest[:12]} arrived truncated or altered; not loaded")
+
+
+def _works(half: Path) -> bool:
+    """Whether another process of this node is at it: its number stands in the name."""
+    number = int(half.name.split("-")[1])
+    if number == os.getpid():
+        return False
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _tidy(root: Path, needed: AbstractSet[str]) -> None:
+    now_s = time.time()
+    for folder in root.glob("[!.]*"):
+        with suppress(FileNotFoundError):  # somebody else was quicker
+            if folder.name in needed:
+                os.utime(folder)
+            elif now_s - folder.stat().st_mtime > _KEPT_S:
+                gone = folder.with_name(f".gone-{os.getpid()}-{folder.name}")
+                folder.rename(gone)  # at once, so that nobody finds half of it
+                shutil.rmtree(gone, ignore_errors=True)
 
 
 def _put(half: Path, folder: Path) -> None:

@@ -38,6 +38,8 @@ from forebay.serving.node.watchdog import EXIT_CODE, Watchdog
 from forebay.serving.usage import FileJournal
 
 _REPORT_S = 2.0
+_PAUSE = 4.0  # after a report, in times of what it took
+_TIDY_S = 60.0
 _PROCESSES = 512
 _LAST_SHIPPING_S = 5.0
 _log = logging.getLogger("forebay.node")
@@ -105,7 +107,13 @@ class Node:
             self.grpc_port = await self.grpc.http2.start(config.host, config.grpc_port, share_port=shared)
         self._tasks = [
             asyncio.create_task(work)
-            for work in (self.feed.follow(), self.shipper.run(), self._report(), self._watchdog.run())
+            for work in (
+                self.feed.follow(),
+                self.shipper.run(),
+                self._report(),
+                self._tidy(),
+                self._watchdog.run(),
+            )
         ]
         for task in self._tasks:
             task.add_done_callback(_never_ends)
@@ -171,13 +179,27 @@ class Node:
     async def _report(self) -> None:
         while True:
             self._changed.clear()
+            began_s = time.monotonic()
             try:
                 await self.hub.report(self._state())
             except ForebayError as error:
                 _log.debug("no report: %s", error)
+            took_s = time.monotonic() - began_s
+            await asyncio.sleep(took_s * _PAUSE)  # a thousand versions that load are told in a few reports
             with_news = asyncio.create_task(self._changed.wait())
             await asyncio.wait([with_news], timeout=_REPORT_S)
             with_news.cancel()
+
+    async def _tidy(self) -> None:
+        """Delete artifacts that nothing has needed for a while."""
+        while True:
+            await asyncio.sleep(_TIDY_S)
+            deployments = self.feed.current.deployments
+            needed = {target.artifact for each in deployments for target in each.targets}
+            try:
+                await self._artifacts.keep_only(needed)
+            except OSError as error:
+                _log.warning("artifacts that nobody needs stay on the disk: %s", error)
 
     def _lanes(self) -> Iterator[tuple[str, Lane]]:
         for project, served in self.versions.served():
