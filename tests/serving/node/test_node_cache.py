@@ -77,6 +77,22 @@ def test_a_deployment_that_asked_for_no_cache_has_none(node: Running, key: Key) 
         assert "cache-status" not in asked(client, "plain").headers
 
 
+def test_a_caller_may_want_an_answer_that_is_computed_now_or_that_nobody_keeps(
+    node: Running, key: Key
+) -> None:
+    def status(cache_control: str) -> str:
+        answer = client.post("/predict/twice", json=ROWS, headers={"cache-control": cache_control})
+        return str(answer.headers["cache-status"])
+
+    with node.client(key) as client:
+        assert status("no-store") == "forebay; fwd=bypass"
+        assert status("max-age=60") == "forebay; fwd=miss; stored", "nothing was kept before"
+        assert status("max-age=60") == "forebay; hit"
+        assert status("No-Cache") == "forebay; fwd=miss; stored"
+        assert status("no-store") == "forebay; fwd=bypass"
+        assert status("") == "forebay; hit"
+
+
 def test_one_cache_serves_every_protocol(node: Running, key: Key) -> None:
     with node.client(key) as client:
         asked(client)

@@ -74,7 +74,7 @@ class Answers:
         size_bytes = _ENTRY_BYTES + sum(map(_size_bytes, outputs.values()))
         if size_bytes > self._limit_bytes:
             return False
-        self._forget(digest)
+        self.forget(digest)
         self._shrink(self._limit_bytes - size_bytes)
         own = {name: _own(array) for name, array in outputs.items()}
         self._kept[digest] = Kept(own, rows, size_bytes)
@@ -88,9 +88,10 @@ class Answers:
 
     def _shrink(self, to_bytes: int) -> None:
         while self.size_bytes > to_bytes:
-            self._forget(next(iter(self._kept)))
+            self.forget(next(iter(self._kept)))
 
-    def _forget(self, digest: bytes) -> None:
+    def forget(self, digest: bytes) -> None:
+        """Keep this answer no more; harmless when it is not kept."""
         kept = self._kept.pop(digest, None)
         if kept is not None:
             self.size_bytes -= kept.size_bytes
@@ -118,9 +119,16 @@ class Cache:
         self._lane = lane
         self._flights: dict[bytes, _Flight] = {}
 
-    def ask(self, inputs: Tensors, done: Callable[[Outcome], None], deadline_s: float) -> Callable[[], None]:
-        """As `Lane.submit`, but *done* may hear at once; returns what the caller's leaving has to call."""
+    def ask(
+        self, inputs: Tensors, done: Callable[[Outcome], None], deadline_s: float, *, fresh: bool = False
+    ) -> Callable[[], None]:
+        """As `Lane.submit`, but *done* may hear at once; returns what the caller's leaving has to call.
+
+        A *fresh* answer is computed now, and takes the place of the one that was kept.
+        """
         digest = digest_of(inputs)
+        if fresh:
+            self.answers.forget(digest)
         kept = self.answers.get(digest)
         if kept is not None:
             self.used["hit"] += 1
@@ -136,6 +144,19 @@ class Cache:
             flight.waiters.append(waiter)
             self._lane.prolong(flight.ticket, deadline_s)
         return partial(self._left, flight, waiter)
+
+    def bypass(
+        self, inputs: Tensors, done: Callable[[Outcome], None], deadline_s: float
+    ) -> Callable[[], None]:
+        """As `ask`, for a caller whose answer is neither looked up nor kept."""
+        seat = self._lane.submit(inputs, partial(self._bypassed, done), deadline_s)
+        return partial(self._lane.withdraw, seat)
+
+    def _bypassed(self, done: Callable[[Outcome], None], outcome: Outcome) -> None:
+        if outcome.error is None:
+            outcome.cache = "bypassed"
+            self.used["bypassed"] += 1
+        done(outcome)
 
     def _left(self, flight: _Flight, waiter: _Waiter) -> None:
         if waiter in flight.waiters:

@@ -54,7 +54,8 @@ def _body(node: Node, exchange: Exchange) -> bytes:
 def _ask(node: Node, exchange: Exchange, served: Served, call: Call, protocol: str) -> None:
     """Give the call a seat; it is freed when the caller hangs up."""
     done = partial(_answered, node, exchange, served, call, protocol)
-    exchange.on_gone = ask(served, call, exchange.began_s, node.config.request_wait_s, done)
+    wait_s, cache_control = node.config.request_wait_s, exchange.headers.get(b"cache-control")
+    exchange.on_gone = ask(served, call, exchange.began_s, wait_s, done, cache_control)
 
 
 def _answered(

@@ -18,17 +18,25 @@ CACHE_STATUS = MappingProxyType(
         "stored": "forebay; fwd=miss; stored",
         "passed": "forebay; fwd=miss",
         "shared": "forebay; fwd=miss; collapsed",
+        "bypassed": "forebay; fwd=bypass",
     }
 )
 """What RFC 9211 calls each use of a cache."""
 
 
 def ask(
-    served: Served, call: Call, began_s: float, wait_s: float, done: Callable[[Outcome], None]
+    served: Served,
+    call: Call,
+    began_s: float,
+    wait_s: float,
+    done: Callable[[Outcome], None],
+    cache_control: bytes | None = None,
 ) -> Callable[[], None]:
     """Give *call* a seat; returns what frees it when the caller leaves.
 
-    *wait_s* is the longest that the node lets anybody wait, counted from *began_s*.
+    *wait_s* is the longest that the node lets anybody wait, counted from *began_s*. *cache_control* is what
+    the caller said of caches (RFC 9111): `no-cache` wants an answer that is computed now, `no-store` one
+    that is not kept either.
     """
     if call.bf16 or served.bf16_in:
         served.check_bf16(call.bf16)
@@ -36,7 +44,10 @@ def ask(
         wait_s = min(wait_s, call.timeout_s)
     lane = served.lane
     if lane.cache is not None:
-        return lane.cache.ask(call.inputs, done, began_s + wait_s)
+        said = b"" if cache_control is None else cache_control.lower()
+        if b"no-store" in said:
+            return lane.cache.bypass(call.inputs, done, began_s + wait_s)
+        return lane.cache.ask(call.inputs, done, began_s + wait_s, fresh=b"no-cache" in said)
     seat = lane.submit(call.inputs, done, began_s + wait_s)
     return lambda: lane.withdraw(seat)
 

@@ -27,6 +27,7 @@ from forebay.serving.node.familiar import Familiar, familiar_from
 _KEPT = frozenset({
     b"authorization", b"content-encoding", b"accept-encoding", b"content-type", b"accept", b"expect",
     b"content-length", b"inference-header-content-length", b"x-request-id", b"traceparent", b"tracestate",
+    b"cache-control",
 })  # fmt: skip
 _LISTS = frozenset({b"accept-encoding", b"accept", b"tracestate"})
 _HEADER_OVERHEAD = 4  # ": " and CRLF
