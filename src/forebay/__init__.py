@@ -6,6 +6,7 @@
     forebay.train(data, target)                       the workshop, without a hub
     forebay.convert(model, sample)
     forebay.run("name", lr=0.1)                       a training script, in a job or by hand
+    forebay.compress.search(model, rows, truth, keep="accuracy>=-0.5")
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from forebay.client import Hub, connect
     from forebay.client.run import Run, run
     from forebay.core.errors import ForebayError
+    from forebay.workshop import compress
     from forebay.workshop.convert import convert
     from forebay.workshop.train import train
 
 __version__ = "0.1.0"
-__all__ = ["ForebayError", "Hub", "Run", "__version__", "connect", "convert", "run", "train"]
+__all__ = ["ForebayError", "Hub", "Run", "__version__", "compress", "connect", "convert", "run", "train"]
 
 _HOMES = {
     "ForebayError": "forebay.core.errors",
@@ -35,6 +37,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "compress":  # a room of several names, and not one function
+        return importlib.import_module("forebay.workshop.compress")
     if name not in _HOMES:
         raise AttributeError(f"module 'forebay' has no attribute {name!r}")
     value: object = getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,5 +1,40 @@
 """Smaller or faster for a stated loss, proved on rows that nothing has seen. Knows no tenant.
 
-keep/       the language of promises, the figures it speaks of, and the verdict
-parts       three disjoint parts of the data: tuning, choosing, proof
+`search(model, rows, truth, keep="accuracy>=-0.5")` works in a notebook; `compress` is the same for an
+artifact on disk, and goes on where it was when it is killed.
+
+    keep/       the language of promises, the figures it speaks of, and the verdict
+    parts       three disjoint parts of the data: tuning, choosing, proof
+    steps/      what a candidate is made by, one page each, in one list
+    learning/   fine-tuning and distillation of ONNX graphs, in torch
+    measuring/  answers and costs through the lane of the engine; memory, energy, the machine
+    trial       one candidate: made, judged at every batch size, timed beside the original
+    searching   the order in which candidates are tried, and which is taken
+    tried       what came of them, on disk line by line
+    evidence    the document; report and pareto: the page
 """
+
+from forebay.workshop.compress.compression import EVIDENCE_NAME, REPORT_NAME, Compressed, compress
+from forebay.workshop.compress.drafts import Source
+from forebay.workshop.compress.evidence import Evidence
+from forebay.workshop.compress.notebook import inputs_of, search, truth_of
+from forebay.workshop.compress.parts import Rows
+from forebay.workshop.compress.steps import STEPS, Step
+from forebay.workshop.compress.wishes import Goal, Wish
+
+__all__ = [
+    "EVIDENCE_NAME",
+    "REPORT_NAME",
+    "STEPS",
+    "Compressed",
+    "Evidence",
+    "Goal",
+    "Rows",
+    "Source",
+    "Step",
+    "Wish",
+    "compress",
+    "inputs_of",
+    "search",
+    "truth_of",
+]

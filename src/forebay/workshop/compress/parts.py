@@ -79,17 +79,29 @@ class Parts:
         }
 
 
-def divide(rows: Rows, seed: int = 0, shares: tuple[float, float, float] = SHARES) -> Parts:
+def divide(
+    rows: Rows,
+    seed: int = 0,
+    shares: tuple[float, float, float] = SHARES,
+    known: Rows | None = None,
+) -> Parts:
     """Cut *rows* into three, every class giving each part its share; the same for the same seed.
+
+    Rows that are in *known* are in no part: something has learned from them.
 
     Raises `Malformed` when a part would be too small to say anything.
     """
-    if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
-        raise Malformed(f"the shares of tuning, choosing and proof are positive and sum to 1, got {shares}")
+    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+        raise Malformed(
+            f"the shares of tuning, choosing and proof are not negative and sum to 1, got {shares}"
+        )
     part_of = _drawn(_twins(rows.inputs), _strata(rows), seed, shares)
+    if known is not None:
+        learned = set(_keys(known.inputs))
+        part_of[[key in learned for key in _keys(rows.inputs)]] = -1
     places = {name: np.flatnonzero(part_of == number) for number, name in enumerate(NAMES)}
     for name, found in places.items():
-        if len(found) < _FEWEST:
+        if len(found) < _FEWEST and shares[NAMES.index(name)]:
             raise Malformed(
                 f"{len(rows)} rows leave {len(found)} for the part {name!r}, which needs {_FEWEST}; "
                 "give more rows"
@@ -116,13 +128,16 @@ def _drawn(twins: Array, strata: Array, seed: int, shares: tuple[float, float, f
 def _twins(inputs: Tensors) -> Array:
     """A number for each row, the same for rows that are the same."""
     seen: dict[bytes, int] = {}
+    return np.array([seen.setdefault(key, len(seen)) for key in _keys(inputs)], dtype=np.int64)
+
+
+def _keys(inputs: Tensors) -> list[bytes]:
+    """What each row is, in a few bytes."""
     names = sorted(inputs)
-    count = len(inputs[names[0]])
-    found = np.zeros(count, dtype=np.int64)
-    for row in range(count):
-        key = hashlib.sha256(b"\0".join(_bytes(inputs[name][row]) for name in names)).digest()
-        found[row] = seen.setdefault(key, len(seen))
-    return found
+    return [
+        hashlib.sha256(b"\0".join(_bytes(inputs[name][row]) for name in names)).digest()
+        for row in range(len(inputs[names[0]]))
+    ]
 
 
 def _strata(rows: Rows) -> Array:

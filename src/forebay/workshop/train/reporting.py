@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from forebay.core import Array
+from forebay.workshop.drawing import ranked
 from forebay.workshop.train.blending import loss_for
 from forebay.workshop.train.choosing import Chosen
 from forebay.workshop.train.fitted import Fitted
 from forebay.workshop.train.importance import importances
 from forebay.workshop.train.pages import Page, Picture, figures
-from forebay.workshop.train.pages.svg import ranked
 from forebay.workshop.train.preparing import Facts, Prepared
 from forebay.workshop.train.recipe import CLASSIFICATION, FORECASTING, MULTILABEL, QUANTILE, Recipe
 from forebay.workshop.train.scores import MEANING, better

@@ -12,7 +12,7 @@ promises stand beside each other with commas, and all have to be kept.
 from forebay.workshop.compress.keep.language import Promise, parse
 from forebay.workshop.compress.keep.metrics import METRICS, Metric
 from forebay.workshop.compress.keep.sight import Answers, Sight
-from forebay.workshop.compress.keep.verdict import Finding, Verdict, judge, standing
+from forebay.workshop.compress.keep.verdict import Finding, Verdict, judge, margin, standing
 
 __all__ = [
     "METRICS",
@@ -23,6 +23,7 @@ __all__ = [
     "Sight",
     "Verdict",
     "judge",
+    "margin",
     "parse",
     "standing",
 ]

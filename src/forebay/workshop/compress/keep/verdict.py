@@ -44,13 +44,16 @@ class Kind(StrEnum):
 class Finding(msgspec.Struct, frozen=True):
     """One promise, measured. All figures as they are shown: shares in points.
 
-    `change` is what the promise bounds, as `kind` says: the difference, the difference in hundredths of
-    `before`, or `after` itself. `low` and `high` are its interval.
+    `change` is what the promise bounds, as `kind` says: the difference, that in hundredths of `before`, or
+    `after` itself; `bound` is what it may be, at least where `larger` is better. `low` and `high` are its
+    interval.
     """
 
     promise: str
     subject: str
     kind: Kind
+    bound: float
+    larger: bool
     before: float
     after: float
     change: float
@@ -91,6 +94,11 @@ def judge(promises: Sequence[Promise], sight: Sight, rows: int | None = None) ->
     return tuple(_finding(promise, sight, rows) for promise in promises)
 
 
+def margin(findings: Sequence[Finding]) -> float:
+    """How far the nearest promise is from being unproven, in its own unit; negative where one is."""
+    return min(each.low - each.bound if each.larger else each.bound - each.high for each in findings)
+
+
 def standing(findings: Sequence[Finding]) -> Verdict:
     """All together: broken when one is, kept when all are."""
     verdicts = {finding.verdict for finding in findings}
@@ -116,6 +124,8 @@ def _finding(promise: Promise, sight: Sight, rows: int | None) -> Finding:
         promise=str(promise),
         subject=promise.subject,
         kind=_kind(promise),
+        bound=promise.bound,
+        larger=metric.larger,
         before=before * scale,
         after=after * scale,
         change=change * shown,

@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from forebay.core import Array
-from forebay.workshop.train.pages.svg import Frame, drawing, short
+from forebay.workshop.drawing import Frame, drawing, short
 
 _MOST_CLASSES = 20
 _WIDTH = 520

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from importlib.resources import files
 from typing import Any, NamedTuple
 
+from forebay.workshop.drawing import style
 from forebay.workshop.train.pages.figures import tile
 
 _COLUMNS_SHOWN = 40
@@ -38,13 +38,12 @@ class Page:
 
     def html(self) -> str:
         """One document, complete in itself."""
-        style = files("forebay.workshop.train.pages").joinpath("style.css").read_text("utf-8")
         sections = [*map(_figure, self.pictures), self._data(), self._origin()]
         tiles = "".join(tile(*one) for one in self.tiles)
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{escape(self.title)}</title><style>{style}</style></head><body><main>"
+            f"<title>{escape(self.title)}</title><style>{style()}</style></head><body><main>"
             f'<h1>{escape(self.title)}</h1><p class="lead">{escape(self.lead)}</p>'
             f'<div class="tiles">{tiles}</div><div class="cards">{"".join(sections)}</div>'
             f"<footer>Made by Forebay {escape(str(self.lineage.get('code', {}).get('forebay', '')))}</footer>"

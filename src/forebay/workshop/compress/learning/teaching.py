@@ -1,0 +1,93 @@
+"""Hinton's lesson: learn from what the teacher thinks of every class, and from the truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from forebay.core import Array
+from forebay.workshop.compress.drafts import Bench, Draft, scores_of
+from forebay.workshop.compress.graphs import put_weights
+from forebay.workshop.compress.learning.lessons import Lessons
+from forebay.workshop.compress.learning.module import Graph, before_softmax
+
+TEMPERATURE = 3.0
+_BATCH = 64
+_LEAST_STEPS = 300  # few rows are looked at more often
+_TINY = 1e-9
+
+
+def teach(
+    draft: Draft, bench: Bench, lessons: Lessons, *, epochs: int, rate: float, alpha: float = 0.5
+) -> Draft:
+    """*draft* with weights that have learned.
+
+    L = alpha·T²·KL(softmax(z_t / T) ‖ softmax(z_s / T)) + (1 - alpha)·CE(y, softmax(z_s)) (Hinton, Vinyals,
+    Dean 2015); for numbers the squared error against both. Without truth alpha is 1. The rate rises and
+    falls once: a constant one costs several points after pruning.
+    """
+    spec = scores_of(bench.info)
+    assert spec is not None
+    proto = draft.proto()
+    wanted, soft = before_softmax(proto, spec.name)
+    graph = Graph(proto, wanted)
+    lesson = _Lesson(graph, lessons, alpha if lessons.right is not None else 1.0, soft)
+    least = -(-_LEAST_STEPS // max(1, -(-len(lessons) // _BATCH)))
+    lesson.learn(max(epochs, least), rate, bench.seed)
+    put_weights(proto, graph.learned())
+    return draft.with_proto(proto)
+
+
+class _Lesson:
+    def __init__(self, graph: Graph, lessons: Lessons, alpha: float, soft: bool) -> None:
+        import torch  # noqa: PLC0415 (heavy)
+
+        self._torch, self._graph, self._alpha = torch, graph, alpha
+        self._inputs = {name: torch.tensor(values) for name, values in lessons.inputs.items()}
+        self._count = len(lessons)
+        self._shares = None if lessons.shares is None else torch.tensor(lessons.shares, dtype=torch.float32)
+        self._values = None if lessons.values is None else torch.tensor(lessons.values, dtype=torch.float32)
+        self._right = None if lessons.right is None else torch.tensor(lessons.right)
+        self._logits = soft or (lessons.shares is not None and not _are_shares(self._first()))
+
+    def learn(self, epochs: int, rate: float, seed: int) -> None:
+        torch = self._torch
+        steps = max(1, -(-self._count // _BATCH))
+        optimiser = torch.optim.AdamW(list(self._graph.weights.values()), lr=rate, weight_decay=1e-4)
+        pace = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, epochs=epochs, steps_per_epoch=steps)
+        draw = np.random.default_rng(seed)
+        for _ in range(epochs):
+            order = draw.permutation(self._count)
+            for start in range(0, steps * _BATCH, _BATCH):
+                optimiser.zero_grad()
+                self._loss(torch.tensor(order[start : start + _BATCH])).backward()
+                torch.nn.utils.clip_grad_norm_(list(self._graph.weights.values()), 1.0)
+                optimiser.step()
+                pace.step()
+
+    def _first(self) -> Array:
+        with self._torch.no_grad():
+            found = self._graph({name: values[:32] for name, values in self._inputs.items()})
+        return np.asarray(found.numpy())
+
+    def _loss(self, rows: Any) -> Any:
+        torch, functional = self._torch, self._torch.nn.functional
+        said = self._graph({name: values[rows] for name, values in self._inputs.items()})
+        said = said.reshape(len(rows), -1)
+        right = None if self._right is None else self._right[rows]
+        if self._shares is None:
+            assert self._values is not None
+            loss = self._alpha * functional.mse_loss(said, self._values[rows])
+            return (
+                loss if right is None else loss + (1 - self._alpha) * functional.mse_loss(said, right.float())
+            )
+        logits = said if self._logits else torch.log(said.clamp_min(_TINY))
+        teacher = torch.softmax(torch.log(self._shares[rows].clamp_min(_TINY)) / TEMPERATURE, dim=1)
+        student = torch.log_softmax(logits / TEMPERATURE, dim=1)
+        loss = self._alpha * TEMPERATURE**2 * functional.kl_div(student, teacher, reduction="batchmean")
+        return loss if right is None else loss + (1 - self._alpha) * functional.cross_entropy(logits, right)
+
+
+def _are_shares(values: Array) -> bool:
+    return values.ndim == 2 and bool(values.min() >= 0 and np.allclose(values.sum(axis=1), 1, atol=1e-3))

@@ -1,0 +1,120 @@
+"""Which candidates are tried in which order, and which of them is taken."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+
+from forebay.workshop.compress.keep import Verdict, margin
+from forebay.workshop.compress.steps import Stage
+from forebay.workshop.compress.trial import Place, attempt
+from forebay.workshop.compress.tried import Log, Outcome, Tried
+from forebay.workshop.compress.wishes import Goal, Listener
+
+_WORTH = 0.95
+_ALIKE = 1.10
+_WINNERS = 3
+_MOST_COMBINED = 24
+_KILLED = "this process died of it, twice"
+
+
+def explore(place: Place, log: Log, listener: Listener, *, until_s: float) -> list[Tried]:
+    """Try single steps, cheap ones first, then combinations of those that won, until *until_s*.
+
+    *until_s* is a moment of `time.monotonic`. What *log* knows is not tried again.
+    """
+    singles = sorted(place.steps.values(), key=lambda step: step.price)
+    found = _try_all(place, log, listener, [(step.name,) for step in singles], until_s)
+    return found + _try_all(place, log, listener, list(combined(place, found)), until_s)
+
+
+def _try_all(
+    place: Place, log: Log, listener: Listener, recipes: Sequence[tuple[str, ...]], until_s: float
+) -> list[Tried]:
+    found = []
+    for number, recipe in enumerate(recipes):
+        name = " + ".join(recipe)
+        tried = log.done.get(recipe)
+        if tried is None and log.deadly(recipe):
+            tried = Tried(recipe=recipe, outcome=Outcome.FAILED, reason=_KILLED)
+            log.end(tried)
+        if tried is None and time.monotonic() >= until_s:
+            listener({"kind": "log", "step": "try", "text": f"no time is left for {name}"})
+            continue
+        if tried is None:
+            fraction = round(number / len(recipes), 4)
+            listener({"kind": "progress", "step": "try", "fraction": fraction, "text": name})
+            log.begin(recipe)
+            tried = attempt(place, recipe)
+            log.end(tried)
+        listener({"kind": "candidate", "step": "try", **told(tried, place.wish.goal)})
+        found.append(tried)
+    return found
+
+
+def told(tried: Tried, goal: Goal) -> dict[str, object]:
+    """A candidate as an event: a row of a live table."""
+    row: dict[str, object] = {"name": tried.name, "outcome": str(tried.outcome), "reason": tried.reason}
+    if tried.outcome is Outcome.MEASURED:
+        row |= {"verdict": str(tried.verdict), "disk_bytes": tried.disk_bytes}
+        row |= {"findings": [finding.figures for finding in tried.findings]}
+    if tried.costs:
+        row |= {"burden": round(goal.burden(tried), 4), "latency": round(tried.ratio("p50_s", 1), 4)}
+        row |= {"throughput": round(1 / tried.ratio("p50_s", 32), 4)}
+    return row
+
+
+def combined(place: Place, singles: Sequence[Tried]) -> Iterator[tuple[str, ...]]:
+    """Recipes of several steps that did well alone, the most promising first."""
+    goal = place.wish.goal
+    winners: dict[Stage, list[Tried]] = {stage: [] for stage in Stage}
+    for tried in singles:
+        if tried.costs:
+            winners[place.steps[tried.recipe[0]].stage].append(tried)
+    best = {
+        stage: sorted(found, key=lambda each: (goal.burden(each), each.name))[:_WINNERS]
+        for stage, found in winners.items()
+    }
+    recipes = []
+    for chosen in itertools.product(*([None, *best[stage]] for stage in Stage)):
+        steps = [each for each in chosen if each is not None]
+        if len(steps) > 1:
+            expected = 1.0
+            for each in steps:
+                expected *= goal.burden(each)
+            recipes.append((expected, tuple(each.recipe[0] for each in steps)))
+    for _, recipe in sorted(recipes)[:_MOST_COMBINED]:
+        yield recipe
+
+
+def choose(found: Sequence[Tried], goal: Goal) -> Tried | None:
+    """The best that promises to prove itself; without one, the one that comes nearest to it.
+
+    Those within a tenth of the best count as equal, for the clock is no finer; the smallest of them wins.
+    None where nothing is better than the original.
+    """
+    better = [tried for tried in found if tried.costs and goal.burden(tried) < _WORTH]
+    sure = [tried for tried in better if tried.verdict is Verdict.KEPT]
+    if sure:
+        least = min(goal.burden(tried) for tried in sure)
+        alike = [tried for tried in sure if goal.burden(tried) <= least * _ALIKE]
+        return min(alike, key=lambda tried: (tried.disk_bytes, tried.recipe))
+    return max(better, key=lambda tried: (margin(tried.findings), tried.recipe), default=None)
+
+
+def front(found: Sequence[Tried]) -> set[tuple[str, ...]]:
+    """The recipes that no other beats in everything: promises, latency, throughput, size, memory, energy."""
+    measured = [tried for tried in found if tried.costs]
+    points = {
+        tried.recipe: (-margin(tried.findings), *(goal.burden(tried) for goal in Goal)) for tried in measured
+    }
+    return {
+        recipe
+        for recipe, point in points.items()
+        if not any(_beats(other, point) for name, other in points.items() if name != recipe)
+    }
+
+
+def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return all(a <= b for a, b in zip(one, other, strict=True)) and one != other

@@ -1,0 +1,168 @@
+"""One candidate, from its recipe to what it costs and answers."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from forebay.core import INFO_NAME, Tensors
+from forebay.core.errors import ForebayError, Unsupported
+from forebay.workshop.compress.drafts import Bench, Draft, Source, answers
+from forebay.workshop.compress.keep import Answers, Finding, Sight, Verdict, judge, margin, standing
+from forebay.workshop.compress.measuring import Costs, Stand, Weight, answered, race, weigh
+from forebay.workshop.compress.measuring.lanes import BATCHES, LANE_MOST
+from forebay.workshop.compress.parts import Parts, Rows
+from forebay.workshop.compress.steps import Step
+from forebay.workshop.compress.tried import Cost, Outcome, Tried
+from forebay.workshop.compress.wishes import Wish
+
+SIZES = (*BATCHES, LANE_MOST)
+_ROUNDS = 6
+_ORDER = list(Verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where candidates are tried: the original, running, with its rows and what it said to them."""
+
+    source: Source
+    stand: Stand
+    weight: Weight
+    parts: Parts
+    bench: Bench
+    wish: Wish
+    folder: Path
+    reference: Mapping[str, Answers]
+    steps: Mapping[str, Step]
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        stand: Stand,
+        parts: Parts,
+        wish: Wish,
+        folder: Path,
+        steps: Sequence[Step],
+    ) -> Place:
+        """Ask the original about every row once."""
+
+        def ask(inputs: Tensors) -> Tensors:
+            return answered(stand, inputs, 32).said
+
+        info = source.info
+        reference = {
+            name: answers(info, ask(part.inputs), part.truth)
+            for name, part in (("choose", parts.choose), ("final", parts.final))
+        }
+        bench = Bench(info, parts.tune, ask, wish.seed)
+        by_name = {step.name: step for step in steps}
+        return cls(source, stand, weigh(source.folder), parts, bench, wish, folder, reference, by_name)
+
+    def artifact(self, recipe: Sequence[str]) -> Path:
+        """Where the candidate of *recipe* lies."""
+        return self.folder / "candidates" / "+".join(recipe).replace("/", "of")
+
+
+def make(place: Place, recipe: Sequence[str]) -> Draft:
+    """Follow *recipe* from the original; the same bytes each time.
+
+    What its first step makes alone has been made before, mostly.
+    """
+    made = place.artifact(recipe[:1])
+    if len(recipe) > 1 and (made / INFO_NAME).exists():
+        draft = Source.at(made).draft()
+        for name in recipe[1:]:
+            draft = place.steps[name].make(draft, place.bench)
+        return draft
+    try:
+        draft = place.source.draft()
+    except Unsupported:
+        if not recipe[0].startswith("student"):
+            raise
+        draft = Draft(b"")  # a student starts with nothing
+    for name in recipe:
+        draft = place.steps[name].make(draft, place.bench)
+    return draft
+
+
+def attempt(place: Place, recipe: tuple[str, ...]) -> Tried:
+    """Make, load, judge and time one candidate; what goes wrong with it is its result."""
+    began_s = time.perf_counter()
+    try:
+        draft = make(place, recipe)
+    except Unsupported as error:
+        return Tried(recipe=recipe, outcome=Outcome.INAPPLICABLE, reason=str(error))
+    except Exception as error:  # noqa: BLE001 (quantisers and exporters raise anything; others are to be tried)
+        return _failed(recipe, error)
+    made_s = time.perf_counter() - began_s
+    folder = place.artifact(recipe)
+    shutil.rmtree(folder, ignore_errors=True)
+    digest = draft.save(folder, place.source).digest
+    try:
+        return _measured(place, recipe, folder, digest, made_s)
+    except ForebayError as error:
+        return _failed(recipe, error)
+
+
+def _failed(recipe: tuple[str, ...], error: Exception) -> Tried:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    kind = "" if isinstance(error, ForebayError) else f"{type(error).__name__}: "
+    return Tried(recipe=recipe, outcome=Outcome.FAILED, reason=f"{kind}{lines[0]}"[:400])
+
+
+def _measured(place: Place, recipe: tuple[str, ...], folder: Path, digest: str, made_s: float) -> Tried:
+    weight = weigh(folder)
+    with Stand.opened(folder) as (stand,):
+        batch, findings = worst(place, stand, place.parts.choose, "choose", rows=len(place.parts.final))
+        verdict = standing(findings)
+        raced: list[tuple[Cost, ...]] = [(), ()]
+        if verdict is not Verdict.BROKEN:
+            rows = place.parts.choose.inputs
+            raced = [as_costs(found) for found in race([place.stand, stand], rows, SIZES, _ROUNDS)]
+    return Tried(
+        recipe=recipe,
+        outcome=Outcome.MEASURED,
+        reason=next((f.sentence for f in findings if f.verdict is Verdict.BROKEN), ""),
+        digest=digest,
+        disk_bytes=weight.disk_bytes,
+        memory_bytes=weight.memory_bytes,
+        original_disk_bytes=place.weight.disk_bytes,
+        original_memory_bytes=place.weight.memory_bytes,
+        findings=findings,
+        worst_batch=batch,
+        verdict=verdict,
+        original_costs=raced[0],
+        costs=raced[1],
+        made_s=round(made_s, 3),
+    )
+
+
+def worst(
+    place: Place, stand: Stand, part: Rows, name: str, rows: int | None = None
+) -> tuple[int, tuple[Finding, ...]]:
+    """The batch size at which the promises stand worst, and the findings there.
+
+    Compilers answer wrongly in silence, and some of them only when many rows come together.
+    """
+    found = []
+    for size in SIZES:
+        findings = judge(place.wish.keep, sight(place, stand, part, name, size), rows)
+        found.append((_ORDER.index(standing(findings)), -margin(findings), -size, findings))
+    _, _, size, findings = max(found, key=lambda each: each[:3])
+    return -size, findings
+
+
+def sight(place: Place, stand: Stand, part: Rows, name: str, batch_rows: int) -> Sight:
+    """The candidate's answers to *part*, asked in batches of one size, beside the original's."""
+    said = answered(stand, part.inputs, batch_rows).said
+    own = answers(place.source.info, said, part.truth)
+    return Sight(part.truth, own, place.reference[name], part.slices)
+
+
+def as_costs(found: Mapping[int, Costs]) -> tuple[Cost, ...]:
+    """To be written down."""
+    return tuple(Cost(c.batch_rows, c.p50_s, c.p95_s, c.p99_s, c.row_joules) for c in found.values())
