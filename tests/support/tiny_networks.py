@@ -90,6 +90,46 @@ class Sums(nn.Module):  # type: ignore[misc]  # as above
         return x.sum()
 
 
+class Moments(nn.GRU):  # type: ignore[misc]  # as above
+    """Takes moments in the first dimension and sequences in the second, as PyTorch does unless told."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 3)
+
+    def forward(self, x: Any) -> Any:
+        return super().forward(x)[0]
+
+
+class Guesses(nn.Module):  # type: ignore[misc]  # as above
+    """Drops out even when it answers."""
+
+    def forward(self, x: Any) -> Any:
+        return nn.functional.dropout(x, 0.5, training=True)
+
+
+class Nested(nn.Module):  # type: ignore[misc]  # as above
+    """Takes keywords only; gives a mapping of mappings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.price = nn.Linear(4, 2)
+
+    def forward(self, *, x: Any, scale: Any) -> Any:
+        return {"house": {"price": self.price(x), "parts": [x, x * scale]}, "rest": scale}
+
+
+class Reads(nn.Module):  # type: ignore[misc]  # as above
+    """Words as numbers, as many as there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(20, 4)
+        self.decide = nn.Linear(4, 3)
+
+    def forward(self, words: Any) -> Any:
+        return self.decide(self.embed(words).mean(1))
+
+
 class Decides(nn.Linear):  # type: ignore[misc]  # as above
     """A class that makes itself."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import transformers
@@ -56,6 +57,19 @@ def test_a_pipeline_brings_its_tokenizer_and_a_model_takes_what_a_tokenizer_made
     assert by_pipeline.files["model.onnx"] == by_model.files["model.onnx"]
     assert "tokenizer.json" in by_pipeline.files
     assert "tokenizer.json" not in by_model.files
+
+
+def test_a_folder_in_half_precision_is_served_in_float32_asked_with_a_table_of_texts(
+    tmp_path: Path,
+) -> None:
+    folder = saved(mood().bfloat16(), tmp_path / "mood")
+    (tmp_path / "rows.csv").write_text("stars,text\n5,a good day\n1,the pump is bad\n")
+    converted = convert(folder, tmp_path / "rows.csv")
+    assert converted.signature.outputs[1].datatype.value == "FP32"
+    assert converted.evidence[0]["tolerance"] == 1e-4
+    assert converted.sample["input_ids"].shape[0] == 2
+    with pytest.raises(Malformed, match=r"\['stars', 'words'\]; give the one with the texts"):
+        convert(folder, pd.DataFrame({"stars": [5], "words": ["a good day"]}))
 
 
 def test_an_encoder_answers_its_hidden_states(tmp_path: Path) -> None:

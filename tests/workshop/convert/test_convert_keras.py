@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -92,6 +95,90 @@ def test_a_recurrent_network_takes_any_length() -> None:
     converted = convert(reader(), WORDS)
     assert converted.signature.inputs[0].shape == (-1, -1)
     assert {"length 1", "length 64"} <= set(converted.evidence[0]["edges"])
+
+
+def learned() -> Any:
+    """What has means from outside of its graph, and what shakes pictures while it learns."""
+    normal = layers.Normalization()
+    normal.adapt(PICTURES)
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)), normal, layers.RandomFlip(), layers.RandomRotation(0.2),
+            layers.GaussianNoise(1.0), layers.Conv2D(2, 3), layers.BatchNormalization(), layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )  # fmt: skip
+
+
+def read_with_gaps() -> Any:
+    """Words of which 0 is none, read forwards and backwards, some forgotten while it learns."""
+    return keras.Sequential(
+        [
+            keras.Input((6,)), layers.Embedding(20, 4, mask_zero=True),
+            layers.Bidirectional(layers.GRU(3, dropout=0.5, recurrent_dropout=0.5)), layers.Dense(2),
+        ]
+    )  # fmt: skip
+
+
+PICTURES = np.random.default_rng(4).random((6, 8, 8, 3), np.float32)
+GAPS = np.where(np.arange(6) < 4, WORDS, 0)
+
+
+@pytest.mark.parametrize(("model", "rows"), [(learned, PICTURES), (read_with_gaps, GAPS)])
+def test_what_behaves_otherwise_while_it_learns_answers_as_it_serves(model: Any, rows: Any) -> None:
+    made = model()
+    got = asked(convert(made, rows), x=rows.astype(np.float32))["output"]
+    np.testing.assert_allclose(got, np.asarray(made(rows, training=False)), atol=1e-5)
+
+
+def test_outputs_within_outputs_are_named_by_their_path() -> None:
+    x = keras.Input((8,), name="x")
+    parts = [layers.Dense(size)(x) for size in (1, 2, 3)]
+    made = keras.Model(x, {"house": {"price": parts[0], "kind": parts[1]}, "more": [parts[2]]})
+    got = asked(convert(made, ROWS), x=ROWS.astype(np.float32))
+    assert {name: values.shape for name, values in got.items()} == {
+        "house_kind": (30, 2),
+        "house_price": (30, 1),
+        "more_0": (30, 3),
+    }
+    np.testing.assert_allclose(got["house_kind"], np.asarray(made(ROWS)["house"]["kind"]), atol=1e-6)
+
+
+def in_precision(policy: str) -> Any:
+    last = layers.Dense(2, dtype="float32")
+    return keras.Sequential([keras.Input((8,)), layers.Dense(16, "gelu", dtype=policy), last])
+
+
+def test_half_precision_is_judged_as_coarsely_as_it_is() -> None:
+    evidence = convert(in_precision("mixed_float16"), ROWS).evidence[0]
+    assert evidence["rows_off"] == 0
+    assert 1e-4 < evidence["tolerance"] < 2e-2
+
+
+class Guesses(keras.layers.Layer):  # type: ignore[misc]  # untyped here
+    """Drops out even when it is asked not to."""
+
+    def call(self, x: Any) -> Any:
+        return keras.random.dropout(x, 0.5)
+
+
+def with_memory() -> Any:
+    return keras.Sequential([keras.Input(batch_shape=(9, 6, 1)), layers.LSTM(2, stateful=True)])
+
+
+@pytest.mark.parametrize(
+    ("model", "sample", "error", "match"),
+    [
+        (lambda: in_precision("mixed_bfloat16"), ROWS, Unsupported, r"bfloat16.*set_dtype_policy\('float32"),
+        (lambda: keras.Sequential([keras.Input((8,)), Guesses()]), ROWS, Malformed, "or on chance"),
+        (with_memory, WORDS[:, :, np.newaxis], Malformed, "takes any number of rows"),
+    ],
+)
+def test_what_a_server_cannot_ask_is_refused(
+    model: Any, sample: Any, error: type[ForebayError], match: str
+) -> None:
+    with pytest.raises(error, match=f"(?s){match}"):
+        convert(model(), sample)
 
 
 @keras.saving.register_keras_serializable("forebay-tests")
@@ -205,6 +292,17 @@ def test_on_pytorch_the_same_models_and_files_are_published(tmp_path: Path) -> N
     assert told["reader"]["inputs"] == [["x", "FP32", [-1, -1]]]
     assert {name for name, _, _ in told["house"]["outputs"]} == {"price", "kind"}
     assert all("(torch)" in said["evidence"]["source"] for said in told.values())
+
+
+def test_a_backend_that_is_not_installed_is_named_with_the_line_to_type(tmp_path: Path) -> None:
+    classifier().save(tmp_path / "model.keras")
+    code = "import sys; from forebay.workshop.convert import convert; convert(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "model.keras"],
+        env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Unsupported: Keras is set to run on jax, which is missing; type: pip install jax" in done.stderr
 
 
 def test_on_a_backend_that_exports_nothing_a_child_does_it(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from forebay.core.errors import ForebayError, Malformed, Unsupported
 from forebay.workshop.convert import Converted, Different, convert
@@ -16,9 +17,12 @@ from forebay.workshop.convert.running import answer, opened
 from forebay.workshop.convert.sources import torch_onnx
 from support.tiny_networks import (
     Centres,
+    Guesses,
     Mends,
     MendsByName,
     Mixed,
+    Moments,
+    Nested,
     Pairs,
     Pictures,
     Scales,
@@ -108,6 +112,30 @@ def test_a_network_that_decides_by_its_data_is_served_where_rows_do_not_disturb_
     assert np.isfinite(got).all()
 
 
+@pytest.mark.parametrize("precision", [torch.float16, torch.float64])
+def test_a_network_keeps_its_own_precision(precision: torch.dtype) -> None:
+    module = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.LayerNorm(64), nn.Linear(64, 2)).to(precision)
+    converted = convert(module, ROWS)
+    [x], [output] = converted.signature.inputs, converted.signature.outputs
+    wanted = {torch.float16: "FP16", torch.float64: "FP64"}[precision]
+    assert (x.datatype.value, output.datatype.value) == (wanted, wanted)
+    assert converted.evidence[0]["tolerance"] < (2e-2 if precision is torch.float16 else 2e-4)
+
+
+def test_nested_answers_are_named_by_their_path_and_keywords_by_theirs() -> None:
+    converted = convert(Nested(), {"x": ROWS, "scale": ROWS[:, :1]})
+    assert [spec.name for spec in converted.signature.inputs] == ["x", "scale"]
+    got = asked(converted, x=ROWS, scale=ROWS[:, :1])
+    assert {name: values.shape[1:] for name, values in got.items()} == {
+        "house_price": (2,),
+        "house_parts_output_0": (4,),
+        "house_parts_output_1": (4,),
+        "rest": (1,),
+    }
+    np.testing.assert_allclose(got["house_parts_output_1"], ROWS * ROWS[:, :1], atol=1e-6)
+
+
+MOMENTS = np.random.default_rng(2).standard_normal((5, 9, 4)).astype(np.float32)
 MIXED_ROWS = np.array([[0.1, 0.2], [300, 20]], np.float32)
 
 
@@ -129,6 +157,16 @@ MIXED_ROWS = np.array([[0.1, 0.2], [300, 20]], np.float32)
         (Mends(), [["a", "b", "c", "d"]], Malformed, "takes numbers"),
         (Mends(), {"y": ROWS}, Malformed, r"takes \['x'\], and the sample has \['y'\]"),
         (Mends(), None, Malformed, "pass sample="),
+        (nn.Sequential(nn.Linear(4, 2), nn.GELU()).double(), ROWS, Unsupported, r"Erf.*model\.float\(\)"),
+        (Moments(), MOMENTS, Malformed, "depends on the other rows.*rows in the first dimension"),
+        (Guesses(), ROWS, Malformed, "or on chance"),
+        (
+            Mends(),
+            DataLoader(TensorDataset(torch.from_numpy(ROWS))),
+            Malformed,
+            r"next\(iter\(loader\)\)\[0\]",
+        ),
+        (Mends, ROWS, Unsupported, r"Mends is a class; publish what it makes"),
         (Mends().bfloat16(), ROWS, Unsupported, r"model\.float\(\)"),
         (nn.Linear(4, 2).state_dict(), ROWS, Unsupported, "into=Net"),
     ],

@@ -17,7 +17,7 @@ from torch import nn
 from forebay.core.errors import ForebayError, Malformed, Unsupported
 from forebay.workshop.convert import convert
 from forebay.workshop.convert.running import answer, opened
-from support.tiny_networks import Decides, answers_of
+from support.tiny_networks import Decides, Reads, answers_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -112,6 +112,15 @@ def _repacked(plain: Path, path: Path, change: Any, more: str = "") -> Path:
         if more:
             new.writestr(f"{old.namelist()[0].partition('/')[0]}/{more}", b"\x7fELF")
     return path
+
+
+def test_a_program_with_a_free_length_is_asked_at_any() -> None:
+    words = torch.randint(0, 20, (5, 6))
+    shapes = ({0: torch.export.Dim("batch"), 1: torch.export.Dim("length")},)
+    program = torch.export.export(Reads().eval(), (words,), dynamic_shapes=shapes)
+    converted = convert(program)
+    assert converted.signature.inputs[0].shape == (-1, -1)
+    assert {"length 1", "length 64"} <= set(converted.evidence[0]["edges"])
 
 
 def test_weights_are_published_into_their_class_and_leave_the_given_module_alone(tmp_path: Path) -> None:

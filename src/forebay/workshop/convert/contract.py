@@ -56,6 +56,8 @@ class Draft:
     """One row in words, for the worst one."""
     sizes: Mapping[str, float] = field(default_factory=dict)
     """What is large for an output, by its name, where single numbers near zero are only rounding."""
+    rounding: float = 0.0
+    """What the original's own precision loses: the tolerance is never finer."""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     """What else the proof's entry should say."""
 

@@ -37,6 +37,7 @@ def prove(draft: Draft, tolerance: float, rows_off: float, *, keep_sample: bool 
 
     A draft that is its own original is only run on its rows.
     """
+    tolerance = max(tolerance, draft.rounding)
     with opened(draft.files, draft.info) as backend:
         if draft.rows is None:
             return Converted(draft.files, draft.info, {}, _loaded(draft, 0))

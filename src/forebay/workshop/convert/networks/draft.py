@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,8 @@ from forebay.workshop.convert.contract import Draft, Given
 from forebay.workshop.convert.networks.edges import LONG, edges_of_rows
 from forebay.workshop.convert.networks.head import PROBABILITIES, Head, head_for
 from forebay.workshop.convert.networks.rows import repeated, stretched
-from forebay.workshop.convert.networks.tidy import declare, tidy, unknown_operators
+from forebay.workshop.convert.networks.tidy import declare, rounding_of, tidy, unknown_operators
+from forebay.workshop.convert.running import opened
 
 _LARGEST_BYTES = (1 << 31) - (1 << 20)
 """One protobuf message holds 2 GiB; the graph itself needs a little of that."""
@@ -64,10 +66,12 @@ def draft_of(network: Network, rows: Tensors, given: Given, rows_from: str = "ge
     declare(proto.graph, signature)
     task = "classification" if head is not None and head.single else ""
     info = ArtifactInfo(signature, task=task)
+    files = {info.model: _bytes_of(proto), **network.files}
+    _check_kernels(files, info)
     sizes = {name: _size(values) for name, values in answers.items() if values.dtype.kind == "f"}
     return Draft(
         origin=network.origin,
-        files={info.model: _bytes_of(proto), **network.files},
+        files=files,
         info=info,
         rows=rows,
         ask=network.ask if head is None else _headed(network, head),
@@ -75,6 +79,7 @@ def draft_of(network: Network, rows: Tensors, given: Given, rows_from: str = "ge
         edges=edges_of_rows(rows, network.varying, network.longest),
         tell_row=_told,
         sizes=sizes if head is None else {},
+        rounding=rounding_of(proto),
         evidence={"sample": rows_from} if given.sample is None else {},
     )
 
@@ -109,28 +114,39 @@ def _first_answers(network: Network, rows: Tensors) -> Tensors:
 
 def _reason(rows: Tensors, error: Exception) -> str:
     given = ", ".join(f"{name} {values.dtype}{list(values.shape)}" for name, values in rows.items())
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return f"{' '.join(lines[:2])[:300] or type(error).__name__} (the sample is {given})"
 
 
 def _check_company(network: Network, rows: Tensors, answers: Tensors) -> None:
-    """A server puts the rows of several callers together, so a row's answer may not depend on the others."""
+    """A server puts the rows of several callers together, so a row's answer may not depend on the others.
+
+    Not the first row alone is asked: where the rows are moments, the first knows of no other.
+    """
+    _check_alone(network, rows, answers, 0)
+    if len(next(iter(rows.values()))) > 1:
+        _check_alone(network, rows, answers, -1)
+
+
+def _check_alone(network: Network, rows: Tensors, answers: Tensors, row: int) -> None:
+    which = "last" if row else "first"
     try:
-        alone = network.ask(repeated(rows, 1))
+        alone = network.ask({name: values[[row]] for name, values in rows.items()})
     except Exception as error:  # as above
         raise Malformed(
-            f"the network answers the whole sample and refuses its first row alone: {_reason(rows, error)}; "
-            "what is served takes any number of rows"
+            f"the network answers the whole sample and refuses its {which} row alone: "
+            f"{_reason(rows, error)}; what is served takes any number of rows"
         ) from error
     for name, values in answers.items():
-        want, got = values[:1].astype(np.float64), np.asarray(alone[name], np.float64)
+        want, got = values[[row]].astype(np.float64), np.asarray(alone[name], np.float64)
         if want.shape != got.shape or not np.allclose(
             want, got, rtol=_SAME, atol=_SAME * _size(values), equal_nan=True
         ):
             raise Malformed(
-                f"the network answers the first row differently when it comes alone (in {name!r}): its "
+                f"the network answers the {which} row differently when it comes alone (in {name!r}): its "
                 "answer depends on the other rows of the batch, which a server fills from several callers, "
-                "or on chance; compute it from the row alone"
+                "or on chance; compute it from the row alone, with the rows in the first dimension"
             )
 
 
@@ -140,6 +156,20 @@ def _check_operators(network: Network, proto: Any) -> None:
         raise Unsupported(
             f"{network.origin} uses {', '.join(strange)}, which ONNX does not have; build it of other layers"
         )
+
+
+def _check_kernels(files: Mapping[str, bytes], info: ArtifactInfo) -> None:
+    """ONNX Runtime computes some operators in float32 only."""
+    if not any(spec.datatype is DataType.FP64 for spec in info.signature.inputs):
+        return
+    try:
+        with opened(files, info):
+            pass
+    except Malformed as error:
+        raise Unsupported(
+            f"the network computes in float64, which ONNX Runtime does not for all of it ({error}); "
+            "publish it in float32, as in model.float()"
+        ) from error
 
 
 def _bytes_of(proto: Any) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 
 from forebay.core import Array, Tensors
 from forebay.core.errors import Malformed
+from forebay.workshop.convert.recognising import called
 
 _ROWS, _BYTES, _FEWEST = 256, 1 << 25, 4
 _GENERATED_ROWS, _GENERATED_LENGTH = 16, 8
@@ -53,6 +54,11 @@ def array_of(values: Any) -> Array:
         values = _from_torch(values)
     if hasattr(values, "to_numpy"):
         values = values.to_numpy()
+    if not isinstance(values, list | tuple) and not hasattr(values, "__array__") and not np.isscalar(values):
+        raise Malformed(
+            f"the sample is a {called(values)}, and a network takes arrays; give the inputs of one batch, "
+            "as in sample=next(iter(loader))[0]"
+        )
     try:
         array = np.asarray(values)
     except ValueError as error:

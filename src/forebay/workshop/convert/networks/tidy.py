@@ -9,6 +9,9 @@ from forebay.core import Signature
 from forebay.core.errors import Unsupported
 from forebay.workshop.convert.graph import rename
 
+_HALF = 16 * 2.0**-10
+"""Sixteen units in the last place of float16: what a few layers add up to."""
+
 
 def unknown_operators(proto: Any) -> list[str]:
     """The operators that are none: exporters write what they do not know by its own name."""
@@ -24,6 +27,26 @@ def unknown_operators(proto: Any) -> list[str]:
             and (node.domain, node.op_type) not in local
         }
     )
+
+
+def rounding_of(proto: Any) -> float:
+    """What the graph's own precision loses in a few steps of half precision; raises `Unsupported`."""
+    from onnx import TensorProto  # noqa: PLC0415 (heavy)
+
+    found = {weight.data_type for weight in proto.graph.initializer}
+    found |= {
+        attribute.i
+        for node in proto.graph.node
+        if node.op_type == "Cast"
+        for attribute in node.attribute
+        if attribute.name == "to"
+    }
+    if TensorProto.BFLOAT16 in found:
+        raise Unsupported(
+            "the network computes in bfloat16, which ONNX Runtime does not; publish it in float32: "
+            "model.float() in PyTorch, keras.config.set_dtype_policy('float32') before it is built in Keras"
+        )
+    return _HALF if TensorProto.FLOAT16 in found else 0.0
 
 
 def mend(proto: Any) -> None:

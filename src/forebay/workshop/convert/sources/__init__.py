@@ -57,6 +57,8 @@ def source_of(model: object, otherwise: Source | None = None) -> Source:
             return source
     if otherwise is not None:
         return otherwise
+    if isinstance(model, type):
+        raise Unsupported(f"{model.__name__} is a class; publish what it makes: {model.__name__}(…)")
     raise Unsupported(f"nobody here converts a {called(model)}; {_known()}")
 
 

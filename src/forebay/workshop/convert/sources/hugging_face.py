@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,6 +28,7 @@ _WRITERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSpeech
 _OF_ROWS = ("ForSequenceClassification", "ForImageClassification")
 _IDS, _MASK = "input_ids", "attention_mask"
 _LONGEST = 128
+_TEXT_COLUMNS = ("text", "texts", "sentence")
 _TEXTS = (
     "Water stands at a steady head above the turbines.",
     "A short text.",
@@ -75,7 +76,12 @@ class HuggingFace:
             must_be_apart(path)
         maker = _maker(transformers, _read(path / "config.json"))
         try:
-            model = maker.from_pretrained(path, local_files_only=True, trust_remote_code=trusted)
+            model = maker.from_pretrained(
+                path,
+                local_files_only=True,
+                trust_remote_code=trusted,
+                dtype="float32",  # many folders hold half precision, in which a CPU is slow
+            )
         except Exception as error:  # a damaged folder fails in many ways
             raise Malformed(f"{path} cannot be loaded: {first_line(error)}") from error
         return _Loaded(model, _tokenizer(transformers, path))
@@ -88,6 +94,7 @@ class HuggingFace:
                 f"a {type(loaded.model).__name__} writes text, word after word, and this serves encoders and "
                 "classifiers; such models are served as GGUF files"
             )
+        given = replace(given, sample=_column(given.sample))
         rows = _rows(loaded, given)
         return draft_of(_network(loaded, rows), rows, given, rows_from="texts made up here")
 
@@ -143,6 +150,19 @@ def _rows(loaded: _Loaded, given: Given) -> Tensors:
         name: values.astype(np.float32) if values.dtype.kind == "f" else values
         for name, values in rows.items()
     }
+
+
+def _column(sample: Any) -> Any:
+    """The texts of a frame that has one column, or one that is called so, and of a series; else as it is."""
+    if hasattr(sample, "columns"):
+        names = list(sample.columns)
+        text = next((name for name in names if str(name).lower() in _TEXT_COLUMNS), None)
+        if text is None and len(names) > 1:
+            raise Malformed(
+                f"the sample has the columns {names}; give the one with the texts, or call it text"
+            )
+        sample = sample[names[0] if text is None else text]
+    return sample.to_list() if hasattr(sample, "to_list") else sample
 
 
 def _takes_texts(model: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def main(saved: str, file: str) -> None:
@@ -12,15 +13,20 @@ def main(saved: str, file: str) -> None:
     import numpy as np  # noqa: PLC0415
 
     from forebay.workshop.convert.networks import Expected, generated  # noqa: PLC0415
-    from forebay.workshop.convert.sources.keras_onnx import write  # noqa: PLC0415
+    from forebay.workshop.convert.sources.keras_onnx import exported_here  # noqa: PLC0415
 
     model = keras.saving.load_model(saved, compile=False)
     inputs = getattr(model, "inputs", None)
-    if inputs:
-        expected = [Expected(str(at), str(one.dtype), tuple(one.shape[1:])) for at, one in enumerate(inputs)]
-        rows = [np.asarray(values) for values in generated(expected).values()]
-        model(keras.tree.pack_sequence_as(model.input, rows) if len(rows) > 1 else rows[0])
-    write(model, Path(file))
+    if not inputs:
+        raise SystemExit("the model does not say which shapes it takes, so another backend cannot ask it")
+    expected = [Expected(str(at), str(one.dtype), tuple(one.shape[1:])) for at, one in enumerate(inputs)]
+
+    def call(values: list[Any]) -> Any:
+        packed = keras.tree.pack_sequence_as(model.input, values) if len(values) > 1 else values[0]
+        return model(packed, training=False)
+
+    call([np.asarray(values) for values in generated(expected).values()])
+    Path(file).write_bytes(exported_here(model, call, expected).SerializeToString())
 
 
 if __name__ == "__main__":

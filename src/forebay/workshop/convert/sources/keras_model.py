@@ -20,7 +20,7 @@ from forebay.workshop.convert.networks import Expected, Network, draft_of, gener
 from forebay.workshop.convert.recognising import is_from
 from forebay.workshop.convert.running import first_line
 from forebay.workshop.convert.sources.keras_onnx import export
-from forebay.workshop.convert.sources.tensorflow_quiet import importing
+from forebay.workshop.convert.sources.tensorflow_quiet import import_keras
 
 _AUTOMATIC = re.compile(r"(keras_tensor|input_layer|input|args|inputs)(_\d+)*")
 _HDF5 = (".h5", ".hdf5")
@@ -50,15 +50,14 @@ class Keras:
         safe = self.runs_code(path) is None
         if not safe:
             must_be_apart(path)
-        with importing():
-            keras = need("keras", "keras")
+        keras = import_keras()
         try:
             return keras.saving.load_model(path, compile=False, safe_mode=safe)
         except Exception as error:  # a damaged file and a class that is not known here fail in many ways
             raise _no_load(path, error) from error
 
     def draft(self, model: Any, given: Given) -> Draft:
-        need("keras", "keras")
+        import_keras()
         asked = _Asked(model, given)
         return draft_of(asked.network(), asked.rows, given)
 
@@ -88,12 +87,26 @@ class _Asked:
         """The answers of `call`, nothing dropped out."""
         import keras  # noqa: PLC0415 (heavy)
 
-        answers = self._model(self._arranged(list(rows.values())), training=False)
+        answers = self._call(list(rows.values()))
         arrays = [keras.ops.convert_to_numpy(_released(part)) for part in keras.tree.flatten(answers)]
         return dict(zip(_answer_names(self._model, answers, list(self.rows)), arrays, strict=True))
 
-    def _export(self, rows: Tensors) -> Any:  # noqa: ARG002 (Keras keeps an example itself)
-        return export(self._model, any_length=bool(self._varying))
+    def _export(self, rows: Tensors) -> Any:
+        inputs = [
+            Expected(
+                name,
+                str(values.dtype),
+                tuple(
+                    None if axis in self._varying.get(name, ()) else size
+                    for axis, size in enumerate(values.shape[1:], 1)
+                ),
+            )
+            for name, values in rows.items()
+        ]
+        return export(self._model, self._call, inputs)
+
+    def _call(self, values: list[Any]) -> Any:
+        return self._model(self._arranged(values), training=False)
 
     def _arranged(self, values: list[Any]) -> Any:
         if isinstance(self._struct, Mapping):
@@ -170,8 +183,8 @@ def _answer_names(model: Any, answers: Any, inputs: Sequence[str]) -> list[str]:
 
     count = len(keras.tree.flatten(answers))
     layers = [str(name) for name in getattr(model, "output_names", None) or []]
-    if isinstance(answers, Mapping) and len(answers) == count:
-        names = [str(name) for name in sorted(answers)]
+    if isinstance(answers, Mapping):
+        names = ["_".join(map(str, path)) for path, _ in keras.tree.flatten_with_path(answers)]
     elif count == 1:
         names = ["output"]
     elif len(layers) == count and len(set(layers)) == count:

@@ -1,9 +1,9 @@
-"""Keras → ONNX: by its own exporter, here or in a child process where Keras runs on another backend.
+"""Keras → ONNX, here or in a child process where Keras runs on another backend.
 
-The backend of Keras is fixed for the life of a process, and each exports what the others do not. On
-TensorFlow, Keras writes operators that ONNX does not have (`Erfc`, of gelu) into the file and says nothing;
-on PyTorch it unrolls a recurrent layer to the length of its example; on others it exports nothing. What one
-backend has saved, any other loads.
+The backend of Keras is fixed for the life of a process, and each exports what the others do not. From
+TensorFlow come operators that ONNX does not have (`Erfc`, of gelu), and nobody says so; on PyTorch, Keras
+unrolls a recurrent layer to the length of its example; on others it exports nothing. What one backend has
+saved, any other loads.
 """
 
 from __future__ import annotations
@@ -11,28 +11,31 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from forebay.core.errors import Unsupported
+from forebay.workshop.convert.networks import Expected
 from forebay.workshop.convert.networks.tidy import mend, unknown_operators
 from forebay.workshop.convert.running import first_line
+from forebay.workshop.convert.sources.tensorflow_onnx import trace
 from forebay.workshop.convert.sources.tensorflow_quiet import quiet
 
 OPSET = 18
 _TENSORFLOW, _TORCH = "tensorflow", "torch"
 
 
-def export(model: Any, *, any_length: bool) -> Any:
-    """The ONNX model of *model*, which has been called before (Keras exports no other).
+Call = Callable[[list[Any]], Any]
+"""Asks a model for one value an input, in the order in which Keras flattens them."""
 
-    *any_length* says that an input has a dimension, besides the rows, that varies.
-    """
+
+def export(model: Any, call: Call, inputs: Sequence[Expected]) -> Any:
+    """The ONNX model of *model*, whose outputs come in the order in which Keras flattens them."""
     failures = []
-    for backend, attempt in _ways(model, any_length=any_length):
+    for backend, attempt in _ways(model, call, inputs):
         try:
             proto = attempt()
         except Exception as error:  # noqa: BLE001 (exporters let anything through)
@@ -46,30 +49,34 @@ def export(model: Any, *, any_length: bool) -> Any:
     raise Unsupported(f"the model cannot become ONNX ({'; '.join(failures)}); build it of other layers")
 
 
-def _ways(model: Any, *, any_length: bool) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _ways(model: Any, call: Call, inputs: Sequence[Expected]) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Where to export, the best first."""
     import keras  # noqa: PLC0415 (heavy)
 
     here = keras.backend.backend()
+    any_length = any(None in spec.shape for spec in inputs)
     order = [_TENSORFLOW, _TORCH] if any_length or here != _TORCH else [_TORCH, _TENSORFLOW]
     for backend in order:
         if backend == here:
-            yield backend, lambda: _exported_here(model)
+            yield backend, lambda: exported_here(model, call, inputs)
         elif find_spec(backend) is not None:
             yield backend, lambda backend=backend: _exported_on(backend, model)  # type: ignore[misc]
 
 
-def _exported_here(model: Any) -> Any:
+def exported_here(model: Any, call: Call, inputs: Sequence[Expected]) -> Any:
+    """From the backend of this process.
+
+    Keras' own exporter leaves `training` open on TensorFlow, and then a layer that augments pictures does.
+    """
+    import keras  # noqa: PLC0415 (heavy)
+
+    if keras.backend.backend() == _TENSORFLOW:
+        return trace(lambda *values: keras.tree.flatten(call(list(values))), inputs)
     with TemporaryDirectory(prefix="forebay-") as folder:
         file = Path(folder) / "model.onnx"
-        write(model, file)
+        with quiet():
+            model.export(str(file), format="onnx", verbose=False, opset_version=OPSET)
         return _read(file)
-
-
-def write(model: Any, file: Path) -> None:
-    """Let Keras write *model* as ONNX into *file*."""
-    with quiet():
-        model.export(str(file), format="onnx", verbose=False, opset_version=OPSET)
 
 
 def _exported_on(backend: str, model: Any) -> Any:

@@ -17,9 +17,9 @@ from forebay.workshop.convert.networks import Expected, Network, draft_of, gener
 from forebay.workshop.convert.networks.tidy import mend, unknown_operators
 from forebay.workshop.convert.recognising import is_from
 from forebay.workshop.convert.running import first_line
+from forebay.workshop.convert.sources.tensorflow_onnx import trace
 from forebay.workshop.convert.sources.tensorflow_quiet import importing, quiet
 
-_OPSET = 18
 _SERVING = ("serving_default", "serve")
 _AUTOMATIC = re.compile(r"(keras_tensor|input_layer|input|inputs|args|x)(_\d+)*")
 
@@ -106,22 +106,16 @@ class _Asked:
         }
 
     def _export(self, rows: Tensors) -> Any:  # noqa: ARG002 (the signature has the shapes)
-        import tensorflow as tf  # noqa: PLC0415 (heavy)
+        keys = list(self._outputs().values())
 
-        with quiet():
-            tf2onnx = need("tf2onnx", "keras")
-            keys = list(self._outputs().values())
+        def call(*inputs: Any) -> list[Any]:
+            answers = self._function(**dict(zip(self._specs, inputs, strict=True)))
+            return [answers[key] for key in keys]
 
-            def call(*inputs: Any) -> list[Any]:
-                answers = self._function(**dict(zip(self._specs, inputs, strict=True)))
-                return [answers[key] for key in keys]
-
-            try:
-                proto, _ = tf2onnx.convert.from_function(
-                    tf.function(call), input_signature=list(self._specs.values()), opset=_OPSET
-                )
-            except Exception as error:  # tf2onnx lets anything through
-                raise Unsupported(f"the SavedModel cannot become ONNX: {first_line(error)}") from error
+        try:
+            proto = trace(call, self.inputs)
+        except Exception as error:  # tf2onnx lets anything through
+            raise Unsupported(f"the SavedModel cannot become ONNX: {first_line(error)}") from error
         mend(proto)
         if strange := unknown_operators(proto):
             raise Unsupported(

@@ -9,6 +9,10 @@ import sys
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
+
+from forebay.core.errors import Unsupported
+from forebay.core.extras import need
 
 _LOGGERS = ("tensorflow", "tf2onnx", "tf2onnx.convert", "absl", "keras")
 
@@ -28,6 +32,20 @@ def importing() -> Iterator[None]:
     finally:
         for name in ours:
             os.environ.pop(name, None)
+
+
+def import_keras() -> Any:
+    """Keras; raises `Unsupported` with the line to type where it, or what it is set to run on, is missing."""
+    with importing():
+        try:
+            return need("keras", "keras")
+        except ModuleNotFoundError as error:
+            there = next((name for name in ("tensorflow", "torch") if find_spec(name)), "")
+            other = f"KERAS_BACKEND={there}" if there else "pip install 'forebay[keras]'"
+            raise Unsupported(
+                f"Keras is set to run on {error.name}, which is missing; "
+                f"type: pip install {error.name}, or run it with {other}"
+            ) from None
 
 
 @contextlib.contextmanager

@@ -33,17 +33,18 @@ def parameters_of_forward(module: Any) -> list[str]:
     """What `forward` calls its inputs; `x` where it takes whatever comes."""
     if hasattr(module, "schema") or hasattr(module, "_c"):  # TorchScript
         return [argument.name for argument in module.forward.schema.arguments[1:]]
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameter = inspect.Parameter
+    kinds = (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     parameters = inspect.signature(module.forward).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.kind in kinds] or ["x"]
+    return [each.name for each in parameters if each.kind in kinds] or ["x"]
 
 
 def takes_keywords(module: Any, names: Sequence[str]) -> bool:
     """Whether *names* are parameters of `forward`, so that gaps between them do not matter."""
     parameters = inspect.signature(module.forward).parameters
-    plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     anything = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-    return all(anything or (name in parameters and parameters[name].kind is plain) for name in names)
+    return all(anything or (name in parameters and parameters[name].kind in plain) for name in names)
 
 
 def in_its_own_precision(module: Any, rows: Tensors, sample: Any) -> Tensors:
