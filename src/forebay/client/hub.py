@@ -312,11 +312,18 @@ class Hub:
     def sample(self, name: str, version: WhichVersion = None) -> Rows:
         """The real rows that were kept with a version; raises `NotFound` if there are none."""
         found = self.show(name, version)
-        address = f"{self._models}/{found.model}/versions/{found.version}/files"
-        info = ArtifactInfo.decode(self._door.send("GET", f"{address}/{INFO_NAME}").content)
+        info = ArtifactInfo.decode(self._file(found, INFO_NAME))
         if not info.sample:
             raise NotFound(f"{found} was published without sample rows; pass rows of your own")
-        return sample_rows(self._door.send("GET", f"{address}/{info.sample}").content)
+        return sample_rows(self._file(found, info.sample))
+
+    def file(self, name: str, path: str, version: WhichVersion = None) -> bytes:
+        """A file of a version, as `tokenizer.json` of a model of texts; raises `NotFound`."""
+        return self._file(self.show(name, version), path)
+
+    def _file(self, version: Version, path: str) -> bytes:
+        address = f"{self._models}/{version.model}/versions/{version.version}/files/{path}"
+        return self._door.send("GET", address).content
 
     def curl(self, name: str, data: object) -> str:
         """A shell line that asks *name* about *data*; it reads the key from where it lies."""

@@ -11,12 +11,16 @@ import keras
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
 
 import forebay
 from forebay.core import Tensors
+from forebay.core.errors import NotFound
 from support.instance import Instance
 from support.keras_models import ROWS, classifier
+from support.shell import Shell
 from support.tiny_networks import Decides, Pictures
 from support.tiny_transformers import TEXTS, mood, saved, tokenizer
 
@@ -31,10 +35,13 @@ FOURS = FLOATS[:, :4]
 
 
 class Case(NamedTuple):
-    """What is published and how, the rows that are asked, and what the source says to them."""
+    """What is published and how, the rows that are asked, and what the source says to them.
+
+    From memory by Python, with keywords; from a disk by the command line, with words.
+    """
 
     model: Any
-    how: dict[str, Any]
+    how: dict[str, Any] | list[str]
     inputs: Tensors
     expected: Tensors
 
@@ -45,9 +52,11 @@ def in_keras(save: Callable[[Any, Path], None] | None, name: str) -> Callable[[P
         expected = np.asarray(keras.ops.softmax(model(FLOATS, training=False)))
         if save is not None:
             save(model, folder / name)
-        published = model if save is None else folder / name
-        how = {"labels": ["a", "b", "c"]} | ({"sample": ROWS} if save is None else {})
-        return Case(published, how, {"x": FLOATS}, {"probabilities": expected})
+        if save is None:
+            how = {"labels": ["a", "b", "c"], "sample": ROWS}
+            return Case(model, how, {"x": FLOATS}, {"probabilities": expected})
+        words = [word for label in "abc" for word in ("--label", label)]
+        return Case(folder / name, words, {"x": FLOATS}, {"probabilities": expected})
 
     return make
 
@@ -67,14 +76,15 @@ def program(folder: Path) -> Case:
     torch.export.save(
         torch.export.export(module, (torch.from_numpy(FOURS),), dynamic_shapes=shapes), folder / "net.pt2"
     )
-    return Case(folder / "net.pt2", {}, {"input": FOURS}, decided(module))
+    return Case(folder / "net.pt2", [], {"input": FOURS}, decided(module))
 
 
 def weights(folder: Path) -> Case:
     module = Decides().eval()
     save_file(module.state_dict(), folder / "net.safetensors")
-    how = {"sample": FOURS, "into": Decides}
-    return Case(folder / "net.safetensors", how, {"input": FOURS}, decided(module))
+    np.save(folder / "rows.npy", FOURS)
+    words = ["--sample", str(folder / "rows.npy"), "--class", "support.tiny_networks:Decides"]
+    return Case(folder / "net.safetensors", words, {"input": FOURS}, decided(module))
 
 
 def decided(module: Any) -> Tensors:
@@ -88,7 +98,9 @@ def texts(folder: Path) -> Case:
     with torch.no_grad():
         expected = torch.softmax(model(**encoding).logits, 1).numpy()
     inputs = {name: values.numpy() for name, values in encoding.items()}
-    return Case(saved(model, folder / "mood"), {"sample": TEXTS}, inputs, {"probabilities": expected})
+    (folder / "rows.csv").write_text("\n".join(["text", *TEXTS]))
+    words = ["--sample", str(folder / "rows.csv")]
+    return Case(saved(model, folder / "mood"), words, inputs, {"probabilities": expected})
 
 
 CASES: dict[str, Callable[[Path], Case]] = {
@@ -118,7 +130,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 def test_it_answers_over_the_node_as_in_its_framework(name: str, running: Instance, tmp_path: Path) -> None:
     case = CASES[name](tmp_path)
     with forebay.connect(running.hub_url, key=running.admin_key) as hub:
-        version = hub.publish(case.model, name, **case.how)
+        if isinstance(case.how, dict):
+            hub.publish(case.model, name, **case.how)
+        else:
+            Shell.on(running).json("publish", str(case.model), "--name", name, *case.how)
+        version = hub.show(name)
         hub.deploy(name, version)
         assert version.evidence[0]["rows_off"] == 0
         assert hub.sample(name)
@@ -128,6 +144,30 @@ def test_it_answers_over_the_node_as_in_its_framework(name: str, running: Instan
             np.testing.assert_allclose(got[output], expected[:rows], atol=1e-5)
             if output == "probabilities":
                 assert got["label"].tolist() == best_of(version, expected[:rows])
+
+
+def test_texts_are_encoded_by_the_tokenizer_that_the_version_keeps(running: Instance, tmp_path: Path) -> None:
+    """What an application developer does who has never seen the model's folder."""
+    model = mood()
+    with forebay.connect(running.hub_url, key=running.admin_key) as hub:
+        version = hub.publish(saved(model, tmp_path / "texts"), "texts")
+        hub.deploy("texts", version)
+        assert version.evidence[0]["tokenizer"] == "tokenizer.json"
+        words = Tokenizer.from_str(hub.file("texts", "tokenizer.json").decode())
+        words.enable_padding()
+        encodings = words.encode_batch(TEXTS)
+        answers = hub.predict(
+            "texts",
+            {
+                "input_ids": [encoding.ids for encoding in encodings],
+                "attention_mask": [encoding.attention_mask for encoding in encodings],
+                "token_type_ids": [encoding.type_ids for encoding in encodings],
+            },
+        )
+        with pytest.raises(NotFound, match=r"has no file 'vocab\.txt'"):
+            hub.file("texts", "vocab.txt")
+    pipeline = transformers.pipeline("text-classification", model=model, tokenizer=tokenizer())
+    assert answers.labels.tolist() == [found["label"] for found in pipeline(TEXTS)]
 
 
 def best_of(version: Any, probabilities: Any) -> list[str]:

@@ -96,7 +96,9 @@ class HuggingFace:
             )
         given = replace(given, sample=_column(given.sample))
         rows = _rows(loaded, given)
-        return draft_of(_network(loaded, rows), rows, given, rows_from="texts made up here")
+        draft = draft_of(_network(loaded, rows), rows, given, rows_from="texts made up here")
+        kept = {"tokenizer": _TOKENIZER[0]} if _TOKENIZER[0] in draft.files else {}
+        return replace(draft, evidence={**draft.evidence, **kept})
 
 
 def _read(path: Path) -> dict[str, Any]:
