@@ -12,7 +12,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-clients fix bench bench-train properties chaos docs lock services clean
+.PHONY: help setup demo check test test-clients fix bench bench-compress bench-train properties chaos docs lock services clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: .venv/developer ## Measure this node against its peers: bench/RESULTS.md 
 
 bench-train: .venv/developer ## Measure how good trainings are, and what they cost: bench/TRAINING.md (20 minutes)
 	$(BIN)/python -m bench.training
+
+bench-compress: .venv/developer ## Train, compress and prove four models: bench/COMPRESSION.md (SUBJECTS=cnn,wide BUDGET=300)
+	$(BIN)/python -m bench.compression $(if $(SUBJECTS),--subjects "$(SUBJECTS)") --seconds $(or $(BUDGET),300)
 
 docs: .venv/developer ## Print docs/settings.md and docs/demo.svg anew, and run every block of the documentation
 	$(BIN)/python -m tools.settings_page > docs/settings.md

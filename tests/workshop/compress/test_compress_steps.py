@@ -45,6 +45,8 @@ def made(source: Source, name: str) -> tuple[Draft, float]:
         ("dense", "int8-percentile", 0.4, 2),
         ("dense", "int8-symmetric", 0.4, 2),
         ("dense", "int8-mixed", 0.6, 2),
+        ("dense", "int8-guarded", 0.4, 2),
+        ("convolutional", "int8-guarded", 0.6, 2),
         ("dense", "low-rank-1/4-tuned", 0.6, 6),
         ("dense", "neurons-1/2", 0.4, 5),
         ("dense", "student-32", 0.15, 6),
@@ -57,6 +59,8 @@ def made(source: Source, name: str) -> tuple[Draft, float]:
 def test_a_step_makes_it_smaller_and_loses_little(
     kind: str, name: str, share: float, points: float, request: pytest.FixtureRequest
 ) -> None:
+    if name == "int8-guarded":
+        pytest.importorskip("nncf", reason="its package comes with the extra `compress`")
     source: Source = request.getfixturevalue(kind)
     draft, lost = made(source, name)
     assert len(draft.graph) < share * len(source.draft().graph)

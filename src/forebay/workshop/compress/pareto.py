@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from math import log10
 
 from forebay.workshop.compress.evidence import Evidence
 from forebay.workshop.compress.keep import Finding
 from forebay.workshop.compress.tried import Tried
-from forebay.workshop.drawing import Frame, short
+from forebay.workshop.drawing import Frame
 
 
 def picture(evidence: Evidence, front: Collection[tuple[str, ...]]) -> str:
-    """An SVG: time for a row alone, as a share of the original's, against what the first promise bounds."""
+    """An SVG: gain in time for a row alone against what the first promise bounds."""
     shown = [tried for tried in evidence.tried if tried.costs]
     if not shown:
         return ""
@@ -21,29 +20,28 @@ def picture(evidence: Evidence, front: Collection[tuple[str, ...]]) -> str:
     level = first.bound
     values = [y for _, y in points.values()] + [level]
     spare = (max(values) - min(values)) * 0.08 or 0.5
-    times = [x for x, _ in points.values()] + [0.0]
+    gains = [x for x, _ in points.values()] + [1.0]
     frame = Frame(
-        (min(times) - 0.05, max(times) + 0.05),
+        (0.0, max(gains) * 1.05),
         (min(values) - spare, max(values) + spare),
-        height=340,
-        label_x="time for one row, as a power of ten of the original's",
+        height=320,
+        label_x="times as quick as the original, for one row",
         label_y=_what(first),
     )
     frame.line([(frame.x.low, level), (frame.x.high, level)], "ideal")
-    frame.words(frame.x.low, level, f"the promise: {first.promise}")
+    frame.words(frame.x.high, level + spare * 0.2, f"promised: {first.promise}", "tick end")
     for recipe, point in points.items():
         frame.dots([point], "dot" if recipe in front else "dot faint", 5 if recipe in front else 3.5)
-    taken = points[evidence.recipe]
-    frame.dots([taken], "ring", 9)
-    side = "tick" if taken[0] < (frame.x.low + frame.x.high) / 2 else "tick end"
-    frame.words(*taken, f"   {' + '.join(evidence.recipe)}   ", side)
-    return frame.svg(
-        f"candidates: time against {_what(first)}, from {short(min(times))} to {short(max(times))}"
-    )
+    x, y = points[evidence.recipe]
+    frame.dots([(x, y)], "ring", 9)
+    right = x < frame.x.high / 2
+    beside = x + (0.03 if right else -0.03) * frame.x.high
+    frame.words(beside, y + spare * 0.3, " + ".join(evidence.recipe), "name" if right else "name end")
+    return frame.svg(f"{len(shown)} candidates: gain in time against {_what(first)}")
 
 
 def _point(tried: Tried) -> tuple[float, float]:
-    return log10(max(1e-6, tried.ratio("p50_s", 1))), tried.findings[0].change
+    return 1 / max(1e-6, tried.ratio("p50_s", 1)), tried.findings[0].change
 
 
 def _what(finding: Finding) -> str:

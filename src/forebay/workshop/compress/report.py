@@ -17,13 +17,14 @@ _WORDS = {
     Verdict.UNPROVEN: "Not enough data to promise that",
     Verdict.BROKEN: "Promise broken",
 }
+_PARTS = {"tune": "to learn from", "choose": "to choose by", "final": "for proof"}
 
 
 def page(evidence: Evidence, front: Collection[tuple[str, ...]]) -> str:
     """One HTML document, complete in itself; *front* are the recipes that no other beats."""
     title = _WORDS[evidence.verdict]
     sections = [
-        _section("What was tried", _note_of_picture(evidence), picture(evidence, front)),
+        _section("What was tried", _note_of_picture(evidence), picture(evidence, front), wide=True),
         _promises(evidence),
         _costs(evidence),
         *_lines_of(evidence),
@@ -73,7 +74,7 @@ def _tiles(evidence: Evidence) -> str:
 def _note_of_picture(evidence: Evidence) -> str:
     kept = " and ".join(evidence.keep)
     return (
-        f"Each dot is a candidate, measured beside the original; to the left is quicker. Asked to keep: "
+        f"Each dot is a candidate, measured beside the original; to the right is quicker. Asked to keep: "
         f"{kept}. Strong ones are beaten by no other, the ring is what was taken."
     )
 
@@ -90,7 +91,7 @@ def _promises(evidence: Evidence) -> str:
         ]
         for found in evidence.findings
     ]
-    parts = ", ".join(f"{part['rows']} rows to {name}" for name, part in evidence.parts.items())
+    parts = ", ".join(f"{part['rows']} rows {_PARTS[name]}" for name, part in evidence.parts.items())
     batches = ", ".join(f"{size}: {verdict}" for size, verdict in evidence.by_batch.items())
     labels = (
         "There are no labels: agreement with the original stands in for being right. "

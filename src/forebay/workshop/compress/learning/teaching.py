@@ -15,6 +15,7 @@ from forebay.workshop.compress.learning.module import Graph, before_softmax
 TEMPERATURE = 3.0
 _BATCH = 64
 _LEAST_STEPS = 300  # few rows are looked at more often
+_MOST_STEPS = 4000  # and many rows less often
 _TINY = 1e-9
 
 
@@ -33,8 +34,9 @@ def teach(
     wanted, soft = before_softmax(proto, spec.name)
     graph = Graph(proto, wanted)
     lesson = _Lesson(graph, lessons, alpha if lessons.right is not None else 1.0, soft)
-    least = -(-_LEAST_STEPS // max(1, -(-len(lessons) // _BATCH)))
-    lesson.learn(max(epochs, least), rate, bench.seed)
+    steps = max(1, -(-len(lessons) // _BATCH))
+    epochs = min(max(epochs, -(-_LEAST_STEPS // steps)), max(1, _MOST_STEPS // steps))
+    lesson.learn(epochs, rate, bench.seed)
     put_weights(proto, graph.learned())
     return draft.with_proto(proto)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from forebay.workshop.compress.steps import backends, precision, tidying
 from forebay.workshop.compress.steps.blocks import fewer_blocks
+from forebay.workshop.compress.steps.guarded import int8_guarded
 from forebay.workshop.compress.steps.low_rank import low_rank, low_rank_tuned
 from forebay.workshop.compress.steps.mixed import int8_mixed
 from forebay.workshop.compress.steps.neurons import fewer_neurons
@@ -30,6 +31,7 @@ STEPS: tuple[Step, ...] = (
         "int8-symmetric", Stage.PRECISION, Price.CALIBRATES, precision.int8_static("minmax", symmetric=True)
     ),
     Step("int8-mixed", Stage.PRECISION, Price.TRIES, int8_mixed),
+    Step("int8-guarded", Stage.PRECISION, Price.TRIES, int8_guarded),
     Step("low-rank-1/4", Stage.SHAPE, Price.INSTANT, low_rank(1 / 4)),
     Step("low-rank-1/16", Stage.SHAPE, Price.INSTANT, low_rank(1 / 16)),
     Step("low-rank-1/32", Stage.SHAPE, Price.INSTANT, low_rank(1 / 32)),

@@ -27,7 +27,7 @@ def half(draft: Draft, _bench: Bench) -> Draft:
     """Weights and arithmetic in fp16; inputs and outputs stay as they are."""
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415 (heavy)
 
-    _need_weights(draft)
+    need_weights(draft)
     return draft.with_proto(convert_float_to_float16(draft.proto(), keep_io_types=True))
 
 
@@ -35,7 +35,7 @@ def int8_dynamic(draft: Draft, _bench: Bench) -> Draft:
     """Weights in int8, activations measured in each call. Not for convolutions, which become far slower."""
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415 (heavy)
 
-    _need_weights(draft)
+    need_weights(draft)
     if not any(node.op_type in ("MatMul", "Gemm") for node in draft.proto().graph.node):
         raise Unsupported("it has no matrix products; convolutions become slower in dynamic int8")
 
@@ -67,7 +67,7 @@ def quantised(
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static  # noqa: PLC0415
     from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415 (heavy)
 
-    _need_weights(draft)
+    need_weights(draft)
     methods = {
         "minmax": CalibrationMethod.MinMax,
         "entropy": CalibrationMethod.Entropy,
@@ -102,7 +102,7 @@ def int4_weights(draft: Draft, _bench: Bench) -> Draft:
     block = next((size for size in _NEAREST_BLOCKS if size <= smallest), 0)
     if not block:
         raise Unsupported("no matrix is large enough for blocks of four bits")
-    with _quiet():
+    with quiet():
         quantiser = MatMulNBitsQuantizer(proto, block_size=block, is_symmetric=True, accuracy_level=4)
         quantiser.process()
     made = quantiser.model.model
@@ -133,7 +133,8 @@ def _products(draft: Draft) -> Any:
     return checked(proto)
 
 
-def _need_weights(draft: Draft) -> None:
+def need_weights(draft: Draft) -> None:
+    """Raise `Unsupported` unless there are weights in float32 to be quantised."""
     proto = draft.proto()
     if any(node.op_type in _QUANTISED for node in proto.graph.node):
         raise Unsupported("it is quantised already")
@@ -164,7 +165,7 @@ def by_files(draft: Draft, work: Callable[[Path, Path], None]) -> Draft:
     """What *work* makes of *draft*, from one file to another."""
     import onnx  # noqa: PLC0415 (heavy)
 
-    with TemporaryDirectory(prefix="forebay-") as folder, _quiet():
+    with TemporaryDirectory(prefix="forebay-") as folder, quiet():
         given, made = Path(folder) / "given.onnx", Path(folder) / "made.onnx"
         given.write_bytes(draft.graph)
         work(given, made)
@@ -172,7 +173,7 @@ def by_files(draft: Draft, work: Callable[[Path, Path], None]) -> Draft:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The quantiser's advice is for its own users."""
     logger = logging.getLogger()
     before = logger.level
