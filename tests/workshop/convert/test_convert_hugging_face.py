@@ -118,6 +118,7 @@ def _writer() -> Any:
     [
         (_writer, np.array([[1, 2]]), Unsupported, "served as GGUF files"),
         (mood, TEXTS, Malformed, "came without its tokenizer"),
+        (lambda: mood().bfloat16(), np.array([[1, 2]]), Unsupported, r"bfloat16.*model\.float\(\)"),
     ],
 )
 def test_what_cannot_be_served_is_refused(

@@ -20,7 +20,7 @@ from forebay.workshop.convert.networks import draft_of, named
 from forebay.workshop.convert.recognising import called, is_from
 from forebay.workshop.convert.running import first_line
 from forebay.workshop.convert.sources.torch_module import Module
-from forebay.workshop.convert.sources.torch_running import parameters_of_forward
+from forebay.workshop.convert.sources.torch_running import check_precision, parameters_of_forward
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
@@ -94,6 +94,7 @@ class HuggingFace:
                 f"a {type(loaded.model).__name__} writes text, word after word, and this serves encoders and "
                 "classifiers; such models are served as GGUF files"
             )
+        check_precision(loaded.model)
         given = replace(given, sample=_column(given.sample))
         rows = _rows(loaded, given)
         draft = draft_of(_network(loaded, rows), rows, given, rows_from="texts made up here")
