@@ -137,3 +137,26 @@ def test_a_folder_with_code_or_without_weights_is_refused(tmp_path: Path) -> Non
     (folder / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "mine.Model"}}))
     with pytest.raises(Unsupported, match=r"brings Python code of its own.*trust_remote_code=True"):
         convert(folder)
+
+
+def test_with_trust_a_folder_with_code_is_converted_in_a_child_process(tmp_path: Path) -> None:
+    model = transformers.BertModel(transformers.BertConfig(**SIZES)).eval()
+    folder = saved(model, tmp_path / "mine")
+    config = json.loads((folder / "config.json").read_bytes())
+    config |= {"auto_map": {"AutoModel": "mine.Mine"}, "architectures": ["Mine"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "mine.py").write_text(
+        "from transformers import BertModel\n\n\nclass Mine(BertModel):\n"
+        "    def forward(self, input_ids, attention_mask=None):\n"
+        "        found = super().forward(input_ids, attention_mask)\n"
+        "        return {'twice': found.pooler_output * 2}\n"
+    )
+    converted = convert(folder, TEXTS, trust=True)
+    [twice] = converted.signature.outputs
+    assert twice.name == "twice"
+    assert "tokenizer.json" in converted.files
+    encoding = tokenizer()(TEXTS, padding=True, return_tensors="pt", return_token_type_ids=False)
+    with torch.no_grad():
+        expected = model(**encoding).pooler_output.numpy() * 2
+    got = asked(converted, **{name: values.numpy() for name, values in encoding.items()})["twice"]
+    np.testing.assert_allclose(got, expected, atol=1e-5)
