@@ -119,6 +119,7 @@ def test_the_hub_trains_on_a_table_with_texts_and_gaps(hub: Hub, name: str, tmp_
     assert values.shape == (2,)
     assert abs(values[0] - 350) < 60
     assert version.task == "regression"
+    assert hub.report(name).startswith(b"<!doctype html>")
     assert len(said.steps) > 2
     np.testing.assert_array_equal(hub.predict(name, pl.DataFrame(records)).values, values)
 

@@ -38,7 +38,7 @@ from forebay.client.shown import Listing
 from forebay.client.sources import How
 from forebay.client.tenancy import KeysOf, ProjectsOf
 from forebay.client.wishes import Wishes, plain
-from forebay.core import INFO_NAME, ArtifactInfo, ModelRef
+from forebay.core import INFO_NAME, REPORT_NAME, ArtifactInfo, ModelRef
 from forebay.core.errors import ForebayError, Malformed, NotFound, NotReady
 from forebay.core.runs import Parameter
 
@@ -112,6 +112,14 @@ class Hub:
         """One version with its card, signature, lineage and evidence; the latest if none is named."""
         ref = ref_of(name, version)
         return self._door.ask("GET", f"{self._models}/{ref.model}/versions/{self._number(ref)}", Version)
+
+    def report(self, name: str, version: WhichVersion = None) -> bytes:
+        """The page with pictures that a training made of a version, in HTML; raises `NotFound`."""
+        found = self.show(name, version)
+        if not any(entry.path == REPORT_NAME for entry in found.files):
+            raise NotFound(f"{found} has no report: only trainings write one")
+        address = f"{self._models}/{found.model}/versions/{found.version}/files/{REPORT_NAME}"
+        return self._door.send("GET", address).content
 
     def retire(self, name: str, version: WhichVersion = None) -> None:
         """Let nobody deploy this version any more; raises `Conflict` while it is deployed."""

@@ -1,6 +1,6 @@
 """The words that every room uses. Pure: standard library, NumPy and msgspec."""
 
-from forebay.core.artifact import CODE_FOLDER, INFO_NAME, ArtifactInfo, FileEntry, Manifest
+from forebay.core.artifact import CODE_FOLDER, INFO_NAME, REPORT_NAME, ArtifactInfo, FileEntry, Manifest
 from forebay.core.errors import ForebayError
 from forebay.core.frames import Frame, Shipment
 from forebay.core.names import ModelRef, checked_name
@@ -20,6 +20,7 @@ from forebay.core.usage import UsageEvent
 __all__ = [
     "CODE_FOLDER",
     "INFO_NAME",
+    "REPORT_NAME",
     "Array",
     "ArtifactInfo",
     "DataType",

@@ -18,6 +18,7 @@ from forebay.core.errors import Malformed
 from forebay.core.tensors import Signature
 
 INFO_NAME = "forebay.json"
+REPORT_NAME = "report.html"
 CODE_FOLDER = "code"
 """Where an artifact keeps its owner's Python: the folder that the owner published, as it was."""
 

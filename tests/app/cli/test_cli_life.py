@@ -80,6 +80,19 @@ def test_from_a_table_to_a_prediction_in_three_lines(shell: Shell, trained: tupl
     assert {row["label"] for row in answer["outputs"]} <= {"a", "b", "c"}
 
 
+def test_the_report_of_a_training_is_a_page_for_a_browser(
+    shell: Shell, trained: tuple[str, Done], tmp_path: Path
+) -> None:
+    page = tmp_path / "report.html"
+    shell.json("show", trained[0], "--report", str(page))
+    assert "Where it comes from" in page.read_text("utf-8")
+
+
+def test_a_version_that_was_not_trained_has_no_report(shell: Shell, published: str, tmp_path: Path) -> None:
+    line = shell.refused("show", published, "--report", str(tmp_path / "report.html"))
+    assert "only trainings write one" in line
+
+
 def test_training_answers_with_the_version_for_programs(shell: Shell, tmp_path: Path, name: str) -> None:
     made = shell.json("train", str(flowers_in(tmp_path)), *TRAINING, "--name", name)
     assert (made["model"], made["version"]) == (name, 1)

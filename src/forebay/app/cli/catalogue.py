@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -52,11 +53,21 @@ def versions(talk: Talk, model: str) -> None:
 
 @click.command()
 @click.argument("model", metavar="NAME[:V|@ALIAS]")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Write the training's report, a page with pictures, into FILE.",
+)
 @talking
-def show(talk: Talk, model: str) -> None:
+def show(talk: Talk, model: str, report: Path | None) -> None:
     """Show a version (the latest, unless one is named): card, signature, lineage, evidence."""
     found = talk.hub.show(model)
+    if report is not None:
+        report.write_bytes(talk.hub.report(str(found)))
     talk.answer(found, lambda: _show(found))
+    if report is not None:
+        click.echo(f"The report is in {report}; a browser shows it.", err=True)
 
 
 def _show(found: Version) -> None:

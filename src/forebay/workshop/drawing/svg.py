@@ -108,7 +108,7 @@ def ranked(
     rows: Sequence[tuple[str, float, str]], title: str, *, marked: str = "", most: float | None = None
 ) -> str:
     """Horizontal bars, a line each: its name, its value, and the value as it is written."""
-    step, left = 26, 190
+    step, left = 26, 196
     high = most or max((value for _, value, _ in rows), default=1.0) or 1.0
     low = min(0.0, *(value for _, value, _ in rows)) if rows else 0.0
     span = Span(low, high, left, _WIDTH - 70)

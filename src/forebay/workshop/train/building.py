@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from forebay.core import Array, Manifest
+from forebay.core import REPORT_NAME, Array, Manifest
 from forebay.workshop.convert import Converted
 from forebay.workshop.convert.parity import ROWS_OFF, TOLERANCE
 from forebay.workshop.convert.proof import prove
@@ -30,7 +30,6 @@ from forebay.workshop.train.scores import baseline, per_class, score
 
 ARTIFACT = "artifact"
 REPORT = "report.json"
-PAGE = "report.html"
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -75,7 +74,7 @@ class Trained:
     @property
     def page(self) -> str:
         """The same as a page with pictures, in HTML."""
-        content = self.converted.files[PAGE]
+        content = self.converted.files[REPORT_NAME]
         assert isinstance(content, bytes)
         return content.decode()
 
@@ -114,7 +113,7 @@ def build_taught(
     card = card_of(name, prepared.facts, chosen, evidence, converted)
     page = page_of(name, prepared, chosen, recipe, fitted, answers, scores, lineage)
     report.progress(1.0, f"{chosen.estimator}: {chosen.metric} {scores[chosen.metric]:.4f} on held-out rows")
-    converted = replace(converted, files={**converted.files, PAGE: page.encode()})
+    converted = replace(converted, files={**converted.files, REPORT_NAME: page.encode()})
     kept = Report(prepared.facts.task, chosen.estimator, scores, card, lineage, evidence)
     return Trained(fitted, converted, kept)
 

@@ -33,7 +33,8 @@ def search(contest: Contest, offered: list[Estimator], start: float) -> None:
         estimator = by_name[trial.suggest_categorical("estimator", list(by_name))]
         params = {name: _suggested(trial, estimator.name, name, one) for name, one in estimator.space.items()}
         done = start + (1 - start) * (1 - contest.left_s / total)
-        made = contest.run(estimator, params, (min(done, 1.0), 0.0), _judge(trial, contest))
+        late = _usual_s(contest, estimator) > contest.left_s
+        made = None if late else contest.run(estimator, params, (min(done, 1.0), 0.0), _judge(trial, contest))
         refused = refused + 1 if made is None else 0
         _tell(study, trial, made, contest)
 
@@ -42,6 +43,12 @@ def _hopeless(contest: Contest, estimator: Estimator) -> bool:
     """Whether one more trial would not end in time, by how long it took as it is."""
     took = [one.seconds for one in contest.trials.candidates if one.estimator == estimator.name]
     return not took or min(took) > contest.left_s
+
+
+def _usual_s(contest: Contest, estimator: Estimator) -> float:
+    """How long a trial of *estimator* takes: many fit in one go, which nothing can cut short."""
+    took = [one.seconds for one in contest.trials.done() if one.estimator == estimator.name]
+    return sum(took) / len(took) if took else 0.0
 
 
 def _study(contest: Contest, by_name: dict[str, Estimator]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from forebay.core import Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
+from forebay.core import REPORT_NAME, Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
 from forebay.core.errors import Malformed
 from forebay.workshop.convert import Converted, Draft
 from forebay.workshop.convert.edges import edges_of
@@ -18,7 +18,7 @@ from forebay.workshop.convert.proof import prove
 from forebay.workshop.convert.sample import Layout, layout_of
 from forebay.workshop.convert.sources.sklearn_onnx import to_onnx
 from forebay.workshop.convert.threads import threads_for
-from forebay.workshop.train.building import PAGE, Report, Trained
+from forebay.workshop.train.building import Report, Trained
 from forebay.workshop.train.card import card_of
 from forebay.workshop.train.choosing import Chosen, Part
 from forebay.workshop.train.estimators import Estimator
@@ -130,7 +130,7 @@ def build_untaught(
     lineage = lineage_of(prepared.facts, recipe, chosen, build_s=time.monotonic() - began)
     card = card_of(name, prepared.facts, chosen, evidence, converted)
     page = _page(name, prepared, chosen, model, rows, scores, lineage)
-    converted = replace(converted, files={**converted.files, PAGE: page.encode()})
+    converted = replace(converted, files={**converted.files, REPORT_NAME: page.encode()})
     report.progress(1.0, f"{chosen.estimator}: {chosen.metric} {scores[chosen.metric]:.4f} on held-out rows")
     return Trained(model, converted, Report(model.task, chosen.estimator, scores, card, lineage, evidence))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,16 @@ for step in range(start, 6):
         growing.write_text(json.dumps(step + 1))
     run.progress((step + 1) / 6, f"step {step}")
     time.sleep(0.0 if start else 0.5)
+"""
+
+SLEEPS = """
+import os
+import time
+
+import forebay
+
+forebay.run().log(f"process {os.getpid()}")
+time.sleep(600)
 """
 
 
@@ -208,3 +219,27 @@ def test_a_script_that_was_killed_goes_on_from_its_checkpoint(database: Database
     assert starts[0] == "going on at 0"
     assert starts[1] >= "going on at 2"
     assert len(starts) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
+def test_a_script_does_not_outlive_the_hub(database: Database, tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path / "blobs")
+    looking = Jobs(database, "", tmp_path / "jobs", job_kinds(blobs, Registry(database, blobs)))
+    blobs.put([SLEEPS.encode()], hashlib.sha256(SLEEPS.encode()).hexdigest())
+
+    def told(job_id: str) -> list[str]:
+        said = [str(event.body.get("text")) for event in looking.events(job_id)]
+        return [text.removeprefix("process ") for text in said if text.startswith("process ")]
+
+    with running(database, tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(request({"train.py": SLEEPS})).encode() + b"\n")
+        process.stdin.flush()
+        job_id = process.stdout.readline().decode().strip()
+        wait_until(lambda: bool(told(job_id)), "the script", 60.0)
+        place = Path("/proc") / told(job_id)[0]
+        assert place.exists()
+        process.kill()
+        process.wait(60)
+        wait_until(lambda: not place.exists(), "the script's end", 10.0)

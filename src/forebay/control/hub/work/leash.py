@@ -17,9 +17,14 @@ def leash() -> None:
     Standard input is a pipe that the hub holds and never writes to: it ends with the hub, whatever
     killed it. Linux kills a child by itself, even one that is deep in native code.
     """
+    die_with_parent()
+    threading.Thread(target=_watch, name="leash", daemon=True).start()
+
+
+def die_with_parent() -> None:
+    """Let Linux kill this process as soon as the one that started it is gone."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_watch, name="leash", daemon=True).start()
 
 
 def _watch() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from forebay.control.hub.work.environment import python_for
+from forebay.control.hub.work.leash import die_with_parent
 from forebay.control.hub.work.publishing import EVIDENCE
 from forebay.control.hub.work.requests import ScriptRequest, read_request
 from forebay.control.jobs.folder import JobFolder
@@ -56,7 +57,12 @@ def _wait(command: list[str], place: Path, output: Path, tell: Listener) -> int:
     with open(reading, "rb") as events:  # noqa: PTH123 (a descriptor, not a path)
         try:
             process = subprocess.Popen(  # noqa: S603 (running it is what was asked for, and allowed)
-                command, cwd=place, env=environ, stdin=subprocess.DEVNULL, pass_fds=[writing]
+                command,
+                cwd=place,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[writing],
+                preexec_fn=die_with_parent,  # noqa: PLW1509 (one system call, which no thread can hold up)
             )
         finally:
             os.close(writing)

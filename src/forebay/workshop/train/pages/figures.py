@@ -24,7 +24,7 @@ def confusion(target: Array, labels: Array, classes: Sequence[str]) -> str | Non
     table = np.zeros((count, count), dtype=int)
     np.add.at(table, (target, labels), 1)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    cell, top = min(54.0, 380.0 / count), 34.0
+    cell, top = min(72.0, 380.0 / count), 34.0
     left = max(110.0, (_WIDTH - cell * count) / 2)
     parts = [f'<text x="{left + cell * count / 2:g}" y="12" class="label mid">said to be</text>']
     for place, name in enumerate(classes):

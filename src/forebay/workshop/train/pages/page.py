@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -52,7 +51,7 @@ class Page:
 
     def _data(self) -> str:
         data = self.lineage.get("data", {})
-        rows = f"{data.get('rows', 0):,} rows from {data.get('origin', '')}"
+        rows = f"{data.get('rows', 0):,} rows from {_origin_of(data)}"
         split = f"{data.get('rows_train', 0):,} to learn from, {data.get('rows_held_out', 0):,} held out"
         minded = "".join(f"<li>{escape(told)}</li>" for told in self.minded)
         left = "".join(f"<li>left out: {escape(told)}</li>" for told in self.left_out)
@@ -90,6 +89,11 @@ class Page:
         )
 
 
+def _origin_of(data: dict[str, Any]) -> str:
+    where = str(data.get("origin", ""))
+    return "a data frame" if where == "frame" else where
+
+
 def _figure(picture: Picture) -> str:
     legend = "".join(
         f'<i style="background:var({colour})"></i>{escape(name)}' for name, colour in picture.legend
@@ -107,12 +111,10 @@ def _told(lineage: dict[str, Any]) -> list[tuple[str, str]]:
     packages = ", ".join(
         f"{name} {release}" for name, release in code.items() if name not in ("sha256", "forebay")
     )
-    parts = [
-        f"{part.get('weight', 1.0):.2f} x {part['estimator']} {_code(json.dumps(part.get('params', {})))}"
-        for part in lineage.get("estimator", {}).get("parts", [])
-    ]
+    parts = lineage.get("estimator", {}).get("parts", [])
+    shown = [_part(part, alone=len(parts) == 1) for part in parts]
     return [
-        ("model", "<br>".join(parts)),
+        ("model", "<br>".join(shown)),
         ("data", f"<code>sha256:{escape(str(lineage.get('data', {}).get('sha256', '')))}</code>"),
         (
             "code",
@@ -125,3 +127,10 @@ def _told(lineage: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _code(text: str) -> str:
     return f"<code>{escape(text)}</code>"
+
+
+def _part(part: dict[str, Any], *, alone: bool) -> str:
+    weight = "" if alone else f"{part.get('weight', 1.0):.2f} x "
+    params = part.get("params", {})
+    told = _code(", ".join(f"{name} {value}" for name, value in params.items()))
+    return f"{weight}{escape(part['estimator'])}{': ' + told if params else ', as it is'}"
