@@ -84,7 +84,7 @@ def test_a_damaged_artifact_is_never_loaded_and_the_old_version_goes_on(prepared
         with node.client(key) as client:
             assert first_number(client) == 1.0
         states = {state.version: state for state in node.node.versions.states()}
-        assert states[2].state == "failed"
+        assert states[2].state == "fetching", "a hub that comes back mends it"
         assert "the hub is away" in states[2].error
         assert not path.exists(), "a damaged artifact stays on the disk"
 

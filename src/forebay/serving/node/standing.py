@@ -59,7 +59,7 @@ class Standing:
         self._judge(name, gone=not versions)
 
     def _judge(self, name: Name, *, gone: bool = False) -> None:
-        failed = any(state.state == "failed" for state in self._states.get(name, {}).values())
+        failed = any(state.error for state in self._states.get(name, {}).values())
         if gone or failed or name in self._settled:
             self._unready.discard(name)
         else:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from forebay.core import Deployment, Limits, LoadState, Snapshot, Target
-from forebay.core.errors import ForebayError, Malformed, message_for
+from forebay.core.errors import ForebayError, Malformed, NotReady, message_for
 from forebay.serving.engine import BatchLimits, Manager, look_at
 from forebay.serving.node.artifacts import Artifacts
 from forebay.serving.node.routing import Route, Routing, Served
@@ -148,7 +148,10 @@ class Versions:
             try:
                 served = await self._one(name, target, deployment)
             except ForebayError as error:
-                self._trouble(name, target, str(error))
+                # a hub that is away comes back, and its client goes on waiting: nothing has failed for good
+                self._trouble(
+                    name, target, str(error), "fetching" if isinstance(error, NotReady) else "failed"
+                )
                 _log.warning("%s:%d cannot be served: %s", name[1], target.version, error)
                 return None
             except OSError as error:
@@ -237,8 +240,8 @@ class Versions:
         if name in self._news:
             self._news[name].set()
 
-    def _trouble(self, name: Name, target: Target, why: str) -> None:
-        self._standing.say(name, LoadState(*name, target.version, "failed", why))
+    def _trouble(self, name: Name, target: Target, why: str, state: str = "failed") -> None:
+        self._standing.say(name, LoadState(*name, target.version, state, why))
         if self._routing.get(*name) is None:
             self._routing.explain(*name, why)
 
