@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from pathlib import Path
@@ -34,5 +35,8 @@ def test_readiness_is_announced_once_it_is_there(tmp_path: Path, monkeypatch: py
 
 def test_a_door_that_is_gone_harms_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    said: list[str] = []
+    monkeypatch.setattr(logging.getLogger("forebay.node"), "warning", lambda text, *_: said.append(text))
     asyncio.run(announce(lambda: True))
+    assert said == ["nobody listens at NOTIFY_SOCKET (%s)"]
     assert "NOTIFY_SOCKET" not in os.environ, "models' processes would speak for the node"

@@ -20,12 +20,13 @@ from forebay.serving.engine.residency import Move, Obstacle, Place, Residency
 from forebay.serving.engine.resident import Resident
 from forebay.serving.engine.stats import LOAD_BUCKETS_S, Histogram
 from forebay.serving.engine.waiting import WaitingRoom
-from forebay.serving.engine.weighing import look_at, unload, weighed_load
+from forebay.serving.engine.weighing import collect_and_give_back, look_at, unload, weighed_load
 from forebay.serving.runtime import Backend, Budget
 
 _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 30.0
 _LOOK_AGAIN_S = 0.02
+_CALM_S = 1.0
 _LOOK_AGAIN_PATIENTLY_S = 0.25
 _REMEDY = "raise FOREBAY_MODEL_MEMORY_BYTES"
 _log = logging.getLogger("forebay.node")
@@ -66,6 +67,7 @@ class Manager:
         self._leaving: set[asyncio.Task[None]] = set()
         self._timers: dict[Resident, asyncio.TimerHandle] = {}
         self._look_again: asyncio.TimerHandle | None = None
+        self._trim: asyncio.TimerHandle | None = None
 
     @property
     def budget_bytes(self) -> int:
@@ -120,8 +122,9 @@ class Manager:
             self._drop(resident)
         while self._move is not None or self._leaving:
             await asyncio.wait([*self._leaving, *([self._move] if self._move is not None else [])])
-        if self._look_again is not None:
-            self._look_again.cancel()
+        for timer in (self._look_again, self._trim):
+            if timer is not None:
+                timer.cancel()
 
     # Who is wanted.
 
@@ -315,7 +318,16 @@ class Manager:
         expected_bytes = self._residency.size_bytes(resident)
         await self._loop.run_in_executor(self._workers.loading, unload, backend, expected_bytes)
         self._residency.went(resident)
+        self._trim_later()
         self._kick()
+
+    def _trim_later(self) -> None:
+        """Give back, once all is calm, what answers still held of a version when it left."""
+        if self._trim is not None:
+            self._trim.cancel()
+        self._trim = self._loop.call_later(
+            _CALM_S, self._loop.run_in_executor, self._workers.loading, collect_and_give_back
+        )
 
     def _drop(self, resident: Resident) -> None:
         if resident not in self._residents:

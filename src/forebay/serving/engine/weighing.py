@@ -65,5 +65,10 @@ def unload(backend: Backend, expected_bytes: int) -> None:
         _log.exception("a backend could not be closed")
     give_back()
     if before_bytes - resident_bytes() < expected_bytes // 2:
-        gc.collect()
-        give_back()
+        collect_and_give_back()
+
+
+def collect_and_give_back() -> None:
+    """Free what is held in rings, and give it to the system; the collector stops every thread for a while."""
+    gc.collect()
+    give_back()
