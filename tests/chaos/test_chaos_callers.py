@@ -184,17 +184,19 @@ def test_ten_thousand_callers_and_a_backend_that_keeps_dying(tmp_path: Path) -> 
         until(lambda: answers(crowd, "own") and answers(crowd, "twice"), what="a node that answers")
         quiet_files = open_files(node)
         asyncio.run(storm(crowd, node, kills, WARM_UP, 10.0))
-        before = at_rest(crowd, node, quiet_files)
-        asyncio.run(storm(crowd, node, kills, CALLERS, LASTS_S))
-        after = at_rest(crowd, node, quiet_files)
+        start = after = before = at_rest(crowd, node, quiet_files)
+        for _ in range(3):  # a pool may grow to its bound in one storm; what leaks grows in each of them
+            before = after
+            asyncio.run(storm(crowd, node, kills, CALLERS, LASTS_S))
+            after = at_rest(crowd, node, quiet_files)
+            if after[1:] == before[1:]:
+                break
         left = children_of(node)
     assert not crowd.wrong, crowd.wrong[:5]
     assert len(kills) >= 3, "hardly anything was killed"
     assert crowd.became["answered"] > CALLERS / 3
-    assert after[1] == before[1], f"open files: {before[1]} before, {after[1]} after"
-    # a pool may have grown to its bound meanwhile; a thread left behind by each kill would be more
-    assert after[2] - before[2] < min(len(kills), 4), f"threads: {before[2]} before, {after[2]} after"
-    assert after[0] <= 1.05 * before[0], f"resident memory: {before[0]} bytes before, {after[0]} after"
+    assert after[1:] == before[1:], f"files and threads: {before[1:]} before, {after[1:]} after"
+    assert after[0] <= 1.05 * start[0], f"resident memory: {start[0]} bytes before, {after[0]} after"
     assert len(left) == 1, "more processes than models"
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import msgspec
 
@@ -37,10 +37,13 @@ from forebay.client.scripts import script_request
 from forebay.client.shown import Listing
 from forebay.client.sources import How
 from forebay.client.tenancy import KeysOf, ProjectsOf
-from forebay.client.wishes import Wishes, plain
+from forebay.client.wishes import plain
 from forebay.core import INFO_NAME, REPORT_NAME, ArtifactInfo, ModelRef
 from forebay.core.errors import ForebayError, Malformed, NotFound, NotReady
 from forebay.core.runs import Parameter
+
+if TYPE_CHECKING:
+    from forebay.workshop.train.training import Wishes
 
 _LONG_S = 3600.0
 

@@ -1,32 +1,12 @@
-"""What may be said about a training, word by word, without loading the workshop."""
+"""What was said about a training, without loading the workshop, whose words they are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-
-class Wishes(TypedDict, total=False):
-    """Each word is a field of the workshop's `Recipe`, which explains it and checks it at the hub."""
-
-    task: str | None
-    estimator: str | None
-    features: Sequence[str] | None
-    folds: int
-    held_out: float
-    seed: int
-    time_budget_s: float | None
-    metric: str | None
-    objectives: Sequence[str]
-    split: str | None
-    by: str | None
-    class_weights: bool
-    calibrate: bool
-    parameters: Mapping[str, str | int | float | bool]
-    quantiles: Sequence[float]
-    horizon: int
-    lags: int | None
-    memory_bytes: int
+if TYPE_CHECKING:
+    from forebay.workshop.train.training import Wishes
 
 
 def plain(wishes: Wishes) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import click
 
 from forebay.app.cli.frame import Talk, talking
 from forebay.app.cli.making import made
-from forebay.client.wishes import Wishes
 from forebay.core.errors import Malformed
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -115,9 +114,8 @@ def train(
         said["parameters"] = dict(map(_parameter, parameters))
     if time_budget is not None:
         said["time_budget_s"] = time_budget
-    wishes: Wishes = said  # type: ignore[assignment]  # the options are its words
     target = targets[0] if len(targets) == 1 else list(targets) or None
-    version = talk.hub.train(data, target, name=name, progress=talk.progress(), **wishes)
+    version = talk.hub.train(data, target, name=name, progress=talk.progress(), **said)
     talk.answer(version, lambda: made(version))
 
 
