@@ -197,3 +197,20 @@ def test_a_chosen_metric_and_class_weights_are_heeded() -> None:
 def test_what_cannot_be_done_is_told(more: dict[str, Any], told: str) -> None:
     with pytest.raises(ForebayError, match=told):
         train(reviews(80), more.pop("target"), **more)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "parameters", "told"),
+    [
+        ("torch-mlp", {"optimizer": "rmsprop"}, "there is no 'rmsprop'; there is adamw, adam, sgd"),
+        ("torch-mlp", {"schedule": "linear"}, "there is no 'linear'; there is onecycle, cosine, constant"),
+        ("torch-mlp", {"shift": 3}, "it has no shift; leave that out"),
+        ("keras-mlp", {"smoothing": 0.1, "shift": 1}, "it has no shift and no smoothing; leave that out"),
+        ("torch-mlp", {"nonsense": 1}, "unexpected keyword argument 'nonsense'"),
+        ("random-forest", {"nonsense": 1}, "unexpected keyword argument 'nonsense'"),
+    ],
+)
+def test_no_parameter_is_ignored(estimator: str, parameters: dict[str, Any], told: str) -> None:
+    rows, kinds = load_iris(return_X_y=True)
+    with pytest.raises(ForebayError, match=f"{estimator} refuses these parameters: .*{told}"):
+        train(rows, kinds, estimator=estimator, parameters=parameters, folds=2)

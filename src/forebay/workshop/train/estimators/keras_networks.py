@@ -163,7 +163,9 @@ def _callbacks(task: Task, *, stops: bool) -> list[Any]:
 def _maker(kind: str, *, convolutional: bool) -> Any:
     def make(asked: Asked) -> KerasNetwork:
         own = {"epochs": 12, "dropout": 0.3} if convolutional else {}
-        return KerasNetwork(Task(asked, kind, settings_for(asked, **own)), convolutional=convolutional)
+        without = ("shift", "smoothing", *(("width", "layers") if convolutional else ("channels",)))
+        settings = settings_for(asked, without, **own)
+        return KerasNetwork(Task(asked, kind, settings), convolutional=convolutional)
 
     return make
 

@@ -24,6 +24,8 @@ CNN_SPACE: Space = {
     "learning_rate": Range(1e-3, 1e-2, log=True),
     "weight_decay": Range(1e-4, 1e-1, log=True),
 }
+OPTIMIZERS = ("adamw", "adam", "sgd")
+SCHEDULES = ("onecycle", "cosine", "constant")
 _VALIDATED_ROWS = 500
 
 
@@ -48,6 +50,12 @@ class Settings:
     patience: int = 8
     shift: int = 2
     smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse words that nobody knows, instead of taking another one for them."""
+        for word, known in ((self.optimizer, OPTIMIZERS), (self.schedule, SCHEDULES)):
+            if word not in known:
+                raise ValueError(f"there is no {word!r}; there is {', '.join(known)}")
 
 
 @dataclass(slots=True)
@@ -88,8 +96,11 @@ class Task:
             self.asked.watch(epoch, self.settings.epochs, figures)
 
 
-def settings_for(asked: Asked, **own: Any) -> Settings:
-    """The defaults, what the estimator has of its own, and what was asked for."""
+def settings_for(asked: Asked, without: tuple[str, ...], **own: Any) -> Settings:
+    """The defaults, what the estimator has of its own, and what was asked for; it lacks *without*."""
+    strange = [name for name in without if name in asked.params]
+    if strange:
+        raise ValueError(f"it has no {' and no '.join(strange)}; leave that out")
     return Settings(**{**own, **asked.params})
 
 

@@ -243,7 +243,10 @@ def _moved(rows: Any, task: Task, most: int) -> Any:
 def _maker(kind: str, *, convolutional: bool) -> Any:
     def make(asked: Asked) -> TorchNetwork:
         own = {"epochs": 12, "dropout": 0.3, "smoothing": 0.05} if convolutional else {}
-        return TorchNetwork(Task(asked, kind, settings_for(asked, **own)), convolutional=convolutional)
+        without: tuple[str, ...] = ("width", "layers") if convolutional else ("channels", "shift")
+        without += () if kind == CLASSES else ("smoothing",)
+        settings = settings_for(asked, without, **own)
+        return TorchNetwork(Task(asked, kind, settings), convolutional=convolutional)
 
     return make
 
