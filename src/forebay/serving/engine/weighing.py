@@ -12,7 +12,7 @@ from forebay.core.errors import ForebayError
 from forebay.serving.engine.load import Loaded, load
 from forebay.serving.engine.memory import resident_bytes
 from forebay.serving.runtime import Backend, Budget, opener_of
-from forebay.serving.runtime.memory import give_back
+from forebay.serving.runtime.memory import give_back, keep_little
 
 _log = logging.getLogger("forebay.node")
 
@@ -39,6 +39,7 @@ def weighed_load(artifact: Artifact, budget: Budget) -> tuple[Loaded, int]:
     What other threads allocate meanwhile is weighed too, so the model's own files are the least; a
     backend with processes of its own has theirs counted in full. Raises what `load` raises.
     """
+    keep_little()
     opener_of(artifact.info)  # the library itself is nobody's weight
     give_back()
     before_bytes = resident_bytes()
