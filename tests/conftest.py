@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -42,6 +43,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         params = getattr(getattr(item, "callspec", None), "params", {})
         if any(isinstance(value, str) and value == "postgresql" for value in params.values()):
             item.add_marker(pytest.mark.postgresql)
+
+
+@pytest.fixture(autouse=True)
+def same_logging() -> Iterator[None]:
+    """No test, and nothing that it calls, turns off what this process logs afterwards."""
+    root = logging.getLogger()
+    before = (root.level, root.manager.disable, root.filters[:])
+    yield
+    after = (root.level, root.manager.disable, root.filters[:])
+    if after != before:
+        root.level, root.manager.disable, root.filters = before
+        root.setLevel(before[0])  # forgets what the loggers below had worked out
+        pytest.fail(f"logging was {before} and is left as {after}")
 
 
 @pytest.fixture(scope="session")

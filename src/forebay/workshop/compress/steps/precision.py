@@ -18,6 +18,7 @@ from forebay.workshop.compress.drafts import Bench, Draft
 from forebay.workshop.compress.graphs import weights_of
 
 _QUANTISED = ("QLinearConv", "QLinearMatMul", "QuantizeLinear", "DynamicQuantizeLinear", "MatMulNBits")
+_TALKATIVE = ("", "onnxruntime.quantization.matmul_nbits_quantizer")
 _CHUNK = 32
 _NEAREST_BLOCKS = (128, 64, 32, 16)
 _FEWEST_WEIGHTS = 4096
@@ -174,12 +175,20 @@ def by_files(draft: Draft, work: Callable[[Path, Path], None]) -> Draft:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """The quantiser's advice is for its own users."""
-    logger = logging.getLogger()
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    """The quantiser's advice, on the root logger itself, is for its own users.
+
+    A filter sees only what is logged right there: nobody else falls silent meanwhile, nor ever after.
+    """
+
+    def serious(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    for logger in loggers:
+        logger.addFilter(serious)
     try:
         with redirect_stdout(io.StringIO()):
             yield
     finally:
-        logger.setLevel(before)
+        for logger in loggers:
+            logger.removeFilter(serious)
