@@ -15,7 +15,7 @@ from forebay.core import Manifest
 from forebay.core.errors import Unsupported
 from forebay.workshop.compress.drafts import Source
 from forebay.workshop.compress.evidence import Evidence, by_class, by_slice, disagreeing, sentence
-from forebay.workshop.compress.keep import Sight, Verdict, judge, standing
+from forebay.workshop.compress.keep import Sight, judge, standing
 from forebay.workshop.compress.measuring import Stand, fingerprint, race, weigh
 from forebay.workshop.compress.measuring.energy import Meter
 from forebay.workshop.compress.parts import Parts, Rows, divide
@@ -145,20 +145,17 @@ def prove(place: Place, best: Tried, found: Sequence[Tried], rows: Rows) -> Evid
     folder, final = place.artifact(best.recipe), place.parts.final
     weight = weigh(folder)
     with Stand.opened(folder) as (stand,):
-        batch, findings = worst(place, stand, final, "final")
-        by_batch = {
-            size: standing(judge(place.wish.keep, sight(place, stand, final, "final", size)))
-            for size in SIZES
-        }
-        seen = sight(place, stand, final, "final", batch)
+        seen = {size: sight(place, stand, final, "final", size) for size in SIZES}
         original, own = race([place.stand, stand], final.inputs, SIZES, _FINAL_ROUNDS)
     goal_batch = 32 if place.wish.goal is Goal.THROUGHPUT else 1
     faster = original[goal_batch].p50_s / own[goal_batch].p50_s
-    verdict = max((standing(findings), *by_batch.values()), key=list(Verdict).index)
+    judged = {size: judge(place.wish.keep, each) for size, each in seen.items()}
+    batch = worst(judged)
+    findings = judged[batch]
     return Evidence(
         keep=tuple(str(promise) for promise in place.wish.keep),
         goal=str(place.wish.goal),
-        verdict=verdict,
+        verdict=standing(findings),
         sentence=sentence(findings, faster, place.weight.disk_bytes / weight.disk_bytes),
         recipe=best.recipe,
         seed=place.wish.seed,
@@ -169,10 +166,10 @@ def prove(place: Place, best: Tried, found: Sequence[Tried], rows: Rows) -> Evid
         unlabelled=final.truth is None,
         findings=findings,
         worst_batch=batch,
-        by_batch=by_batch,
-        classes=by_class(seen),
-        slices=by_slice(seen),
-        examples=disagreeing(seen, np.asarray(place.parts.places["final"])),
+        by_batch={size: standing(each) for size, each in judged.items()},
+        classes=by_class(seen[batch]),
+        slices=by_slice(seen[batch]),
+        examples=disagreeing(seen[batch], np.asarray(place.parts.places["final"])),
         disk_bytes=weight.disk_bytes,
         source_disk_bytes=place.weight.disk_bytes,
         memory_bytes=weight.memory_bytes,

@@ -16,17 +16,27 @@ _WORTH = 0.95
 _ALIKE = 1.10
 _WINNERS = 3
 _MOST_COMBINED = 24
+_ALONE = 2 / 3
 _KILLED = "this process died of it, twice"
 
 
 def explore(place: Place, log: Log, listener: Listener, *, until_s: float) -> list[Tried]:
-    """Try single steps, cheap ones first, then combinations of those that won, until *until_s*.
+    """Try single steps, cheap ones first, then combinations of those that won, then the steps that are left.
 
-    *until_s* is a moment of `time.monotonic`. What *log* knows is not tried again.
+    Nothing is begun after *until_s*, a moment of `time.monotonic`, and two thirds of the time until then are
+    for single steps: the best recipes have several. What *log* knows is not tried again.
     """
-    singles = sorted(place.steps.values(), key=lambda step: step.price)
-    found = _try_all(place, log, listener, [(step.name,) for step in singles], until_s)
-    return found + _try_all(place, log, listener, list(combined(place, found)), until_s)
+    singles = [(step.name,) for step in sorted(place.steps.values(), key=lambda step: step.price)]
+    now_s = time.monotonic()
+    found = _try_all(place, log, listener, singles, now_s + _ALONE * (until_s - now_s))
+    found += _try_all(place, log, listener, list(combined(place, found)), until_s)
+    rest = [recipe for recipe in singles if recipe not in {tried.recipe for tried in found}]
+    found += _try_all(place, log, listener, rest, until_s)
+    known = {tried.recipe for tried in found}
+    for recipe in singles:
+        if recipe not in known:
+            listener({"kind": "log", "step": "try", "text": f"no time was left for {recipe[0]}"})
+    return found
 
 
 def _try_all(
@@ -34,17 +44,15 @@ def _try_all(
 ) -> list[Tried]:
     found = []
     for number, recipe in enumerate(recipes):
-        name = " + ".join(recipe)
         tried = log.done.get(recipe)
         if tried is None and log.deadly(recipe):
             tried = Tried(recipe=recipe, outcome=Outcome.FAILED, reason=_KILLED)
             log.end(tried)
         if tried is None and time.monotonic() >= until_s:
-            listener({"kind": "log", "step": "try", "text": f"no time is left for {name}"})
             continue
         if tried is None:
             fraction = round(number / len(recipes), 4)
-            listener({"kind": "progress", "step": "try", "fraction": fraction, "text": name})
+            listener({"kind": "progress", "step": "try", "fraction": fraction, "text": " + ".join(recipe)})
             log.begin(recipe)
             tried = attempt(place, recipe)
             log.end(tried)

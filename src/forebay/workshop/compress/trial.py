@@ -20,6 +20,7 @@ from forebay.workshop.compress.tried import Cost, Outcome, Tried
 from forebay.workshop.compress.wishes import Wish
 
 SIZES = (*BATCHES, LANE_MOST)
+_SIZES_BY_HASTE = tuple(reversed(SIZES))
 _ROUNDS = 6
 _ORDER = list(Verdict)
 
@@ -117,7 +118,9 @@ def _failed(recipe: tuple[str, ...], error: Exception) -> Tried:
 def _measured(place: Place, recipe: tuple[str, ...], folder: Path, digest: str, made_s: float) -> Tried:
     weight = weigh(folder)
     with Stand.opened(folder) as (stand,):
-        batch, findings = worst(place, stand, place.parts.choose, "choose", rows=len(place.parts.final))
+        judged = _judged(place, stand)
+        batch = worst(judged)
+        findings = judged[batch]
         verdict = standing(findings)
         raced: list[tuple[Cost, ...]] = [(), ()]
         if verdict is not Verdict.BROKEN:
@@ -141,19 +144,24 @@ def _measured(place: Place, recipe: tuple[str, ...], folder: Path, digest: str, 
     )
 
 
-def worst(
-    place: Place, stand: Stand, part: Rows, name: str, rows: int | None = None
-) -> tuple[int, tuple[Finding, ...]]:
-    """The batch size at which the promises stand worst, and the findings there.
+def worst(found: Mapping[int, tuple[Finding, ...]]) -> int:
+    """The batch size at which the promises stand worst; of several the smallest."""
+    return max(found, key=lambda size: (_ORDER.index(standing(found[size])), -margin(found[size]), -size))
 
-    Compilers answer wrongly in silence, and some of them only when many rows come together.
+
+def _judged(place: Place, stand: Stand) -> Mapping[int, tuple[Finding, ...]]:
+    """The findings on the choosing part, as if it were as large as the final one, at each batch size.
+
+    Compilers answer wrongly in silence, and some of them only when many rows come together. What is broken
+    at one size is asked no more.
     """
-    found = []
-    for size in SIZES:
-        findings = judge(place.wish.keep, sight(place, stand, part, name, size), rows)
-        found.append((_ORDER.index(standing(findings)), -margin(findings), -size, findings))
-    _, _, size, findings = max(found, key=lambda each: each[:3])
-    return -size, findings
+    found: dict[int, tuple[Finding, ...]] = {}
+    for size in _SIZES_BY_HASTE:
+        seen = sight(place, stand, place.parts.choose, "choose", size)
+        found[size] = judge(place.wish.keep, seen, len(place.parts.final))
+        if standing(found[size]) is Verdict.BROKEN:
+            break
+    return found
 
 
 def sight(place: Place, stand: Stand, part: Rows, name: str, batch_rows: int) -> Sight:
