@@ -1,11 +1,12 @@
 """Smaller or faster for a stated loss, proved on rows that nothing has seen. Knows no tenant.
 
 `search(model, rows, truth, keep="accuracy>=-0.5")` works in a notebook; `compress` is the same for an
-artifact on disk, and goes on where it was when it is killed.
+artifact on disk, and goes on where it was when it is killed. `remake` follows an evidence's recipe again.
 
     keep/       the language of promises, the figures it speaks of, and the verdict
     parts       three disjoint parts of the data: tuning, choosing, proof
     steps/      what a candidate is made by, one page each, in one list
+    recipes     steps in a row; teacher: the original, to be learned from
     learning/   fine-tuning and distillation of ONNX graphs, in torch
     measuring/  answers and costs through the lane of the engine; memory, energy, the machine
     trial       one candidate: made, judged at every batch size, timed beside the original
@@ -19,6 +20,7 @@ from forebay.workshop.compress.drafts import Source
 from forebay.workshop.compress.evidence import Evidence
 from forebay.workshop.compress.notebook import inputs_of, search, truth_of
 from forebay.workshop.compress.parts import Rows
+from forebay.workshop.compress.recipes import remake
 from forebay.workshop.compress.steps import STEPS, Step
 from forebay.workshop.compress.wishes import Goal, Wish
 
@@ -35,6 +37,7 @@ __all__ = [
     "Wish",
     "compress",
     "inputs_of",
+    "remake",
     "search",
     "truth_of",
 ]

@@ -18,12 +18,14 @@ from forebay.workshop.compress.evidence import Evidence, by_class, by_slice, dis
 from forebay.workshop.compress.keep import Sight, judge, standing
 from forebay.workshop.compress.measuring import Stand, fingerprint, race, weigh
 from forebay.workshop.compress.measuring.energy import Meter
-from forebay.workshop.compress.parts import Parts, Rows, divide
+from forebay.workshop.compress.parts import Rows
+from forebay.workshop.compress.recipes import check, named, parts_of
 from forebay.workshop.compress.report import page
-from forebay.workshop.compress.searching import choose, explore, front
+from forebay.workshop.compress.searching import choose, explore, front, try_all
 from forebay.workshop.compress.steps import STEPS, Step
+from forebay.workshop.compress.teacher import teaching
 from forebay.workshop.compress.trial import SIZES, Place, as_costs, attempt, sight, worst
-from forebay.workshop.compress.tried import Cost, Log, Tried
+from forebay.workshop.compress.tried import Cost, Log, Outcome, Tried
 from forebay.workshop.compress.wishes import Goal, Listener, Wish, silence
 
 EVIDENCE_NAME, REPORT_NAME = "evidence.json", "report.html"
@@ -70,27 +72,34 @@ def compress(
     *,
     tuning: Rows | None = None,
     steps: Sequence[Step] = STEPS,
+    recipe: Sequence[str] = (),
     listener: Listener = silence,
 ) -> Compressed:
     """Look for the best candidate within *wish*, in *folder*, and prove it on rows used for nothing else.
 
     A search that was killed goes on where it was; a finished one answers at once, the same. *tuning* are
     rows to learn from besides (the training rows, say), which leaves more of *rows* for proof. *steps* may be
-    a choice of `STEPS`, or steps of one's own. Raises
-    `Malformed` for promises that these rows cannot speak of, `Unsupported` when nothing was better.
+    a choice of `STEPS`, or steps of one's own. With a *recipe* nothing is looked for: that one is made and
+    measured here, better or not; an evidence's own gives its version again, byte for byte, and another
+    machine's figures. Raises `Malformed` for promises that these rows cannot speak of and for what is no
+    recipe, `Unsupported` when nothing was better.
     """
-    log = Log(folder, key(source, rows, wish, tuning) | {"steps": [step.name for step in steps]})
+    by_name = named(steps)
+    if recipe:
+        check(recipe, by_name)
+    asked = {"steps": list(by_name)} | ({"recipe": list(recipe)} if recipe else {})
+    log = Log(folder, key(source, rows, wish, tuning) | asked)
     if (folder / EVIDENCE_NAME).exists():
         return _finished(folder, source)
     until_s = time.monotonic() + wish.time_budget_s * (1 - _PROOF_SHARE)
     parts = parts_of(rows, tuning, wish.seed)
-    with Stand.opened(source.folder) as (stand,):
-        place = Place.of(source, stand, parts, wish, folder, steps)
+    with Stand.opened(source.folder) as (stand,), teaching(source) as teacher:
+        place = Place.of(source, stand, parts, wish, folder, by_name, teacher)
         _check_promises(place)
-        found = explore(place, log, listener, until_s=until_s)
-        best = choose(found, wish.goal)
-        if best is None:
-            raise Unsupported(_nothing(found))
+        if recipe:
+            found, best = _only(place, log, listener, tuple(recipe))
+        else:
+            found, best = _best(place, log, listener, until_s)
         listener({"kind": "progress", "step": "prove", "fraction": 0.0, "text": best.name})
         _made_again(place, best)
         evidence = prove(place, best, found, rows)
@@ -101,6 +110,21 @@ def compress(
     partial.replace(folder / EVIDENCE_NAME)
     listener({"kind": "log", "step": "prove", "text": evidence.sentence})
     return _finished(folder, source)
+
+
+def _best(place: Place, log: Log, listener: Listener, until_s: float) -> tuple[list[Tried], Tried]:
+    found = explore(place, log, listener, until_s=until_s)
+    best = choose(found, place.wish.goal)
+    if best is None:
+        raise Unsupported(_nothing(found))
+    return found, best
+
+
+def _only(place: Place, log: Log, listener: Listener, recipe: tuple[str, ...]) -> tuple[list[Tried], Tried]:
+    found = try_all(place, log, listener, [recipe])
+    if found[0].outcome is not Outcome.MEASURED:
+        raise Unsupported(f"{found[0].name} cannot be made: {found[0].reason}")
+    return found, found[0]
 
 
 def key(source: Source, rows: Rows, wish: Wish, tuning: Rows | None) -> dict[str, object]:
@@ -114,14 +138,6 @@ def key(source: Source, rows: Rows, wish: Wish, tuning: Rows | None) -> dict[str
         "seed": wish.seed,
         "forebay": version("forebay"),
     }
-
-
-def parts_of(rows: Rows, tuning: Rows | None, seed: int) -> Parts:
-    """Three parts of *rows*; with *tuning* beside them two, for rows that are not among it."""
-    if tuning is None:
-        return divide(rows, seed)
-    parts = divide(rows, seed, shares=(0.0, 0.3, 0.7), known=tuning)
-    return Parts(tuning, parts.choose, parts.final, parts.places)
 
 
 def _check_promises(place: Place) -> None:

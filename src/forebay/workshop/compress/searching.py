@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from forebay.workshop.compress.keep import Verdict, margin
-from forebay.workshop.compress.steps import Stage
+from forebay.workshop.compress.steps import Stage, Step
 from forebay.workshop.compress.trial import Place, attempt
 from forebay.workshop.compress.tried import Log, Outcome, Tried
 from forebay.workshop.compress.wishes import Goal, Listener
@@ -20,18 +21,21 @@ _ALONE = 2 / 3
 _KILLED = "this process died of it, twice"
 
 
-def explore(place: Place, log: Log, listener: Listener, *, until_s: float) -> list[Tried]:
+def explore(
+    place: Place, log: Log, listener: Listener, *, until_s: float, clock: Callable[[], float] = time.monotonic
+) -> list[Tried]:
     """Try single steps, cheap ones first, then combinations of those that won, then the steps that are left.
 
-    Nothing is begun after *until_s*, a moment of `time.monotonic`, and two thirds of the time until then are
+    Nothing is begun after *until_s*, a moment of *clock*, and two thirds of the time until then are
     for single steps: the best recipes have several. What *log* knows is not tried again.
     """
+    _tell_missing(place.steps.values(), listener)
     singles = [(step.name,) for step in sorted(place.steps.values(), key=lambda step: step.price)]
-    now_s = time.monotonic()
-    found = _try_all(place, log, listener, singles, now_s + _ALONE * (until_s - now_s))
-    found += _try_all(place, log, listener, list(combined(place, found)), until_s)
+    now_s = clock()
+    found = try_all(place, log, listener, singles, now_s + _ALONE * (until_s - now_s), clock)
+    found += try_all(place, log, listener, list(combined(place, found)), until_s, clock)
     rest = [recipe for recipe in singles if recipe not in {tried.recipe for tried in found}]
-    found += _try_all(place, log, listener, rest, until_s)
+    found += try_all(place, log, listener, rest, until_s, clock)
     known = {tried.recipe for tried in found}
     for recipe in singles:
         if recipe not in known:
@@ -39,16 +43,33 @@ def explore(place: Place, log: Log, listener: Listener, *, until_s: float) -> li
     return found
 
 
-def _try_all(
-    place: Place, log: Log, listener: Listener, recipes: Sequence[tuple[str, ...]], until_s: float
+def _tell_missing(steps: Iterable[Step], listener: Listener) -> None:
+    """Say once for each library that is not installed what is left out, and how to have it."""
+    missing: dict[tuple[str, str], list[str]] = {}
+    for step in steps:
+        if step.missing:
+            missing.setdefault((step.needs, step.extra), []).append(step.name)
+    for (module, extra), names in missing.items():
+        text = f"{module} is missing, without which there is no {', '.join(names)}; "
+        listener({"kind": "log", "step": "try", "text": f"{text}type: pip install 'forebay[{extra}]'"})
+
+
+def try_all(
+    place: Place,
+    log: Log,
+    listener: Listener,
+    recipes: Sequence[tuple[str, ...]],
+    until_s: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
 ) -> list[Tried]:
+    """Try each of *recipes*, none of them begun after *until_s*; what *log* knows is only told again."""
     found = []
     for number, recipe in enumerate(recipes):
         tried = log.done.get(recipe)
         if tried is None and log.deadly(recipe):
             tried = Tried(recipe=recipe, outcome=Outcome.FAILED, reason=_KILLED)
             log.end(tried)
-        if tried is None and time.monotonic() >= until_s:
+        if tried is None and clock() >= until_s:
             continue
         if tried is None:
             fraction = round(number / len(recipes), 4)

@@ -8,14 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from forebay.core import INFO_NAME, Tensors
+from forebay.core import INFO_NAME
 from forebay.core.errors import ForebayError, Unsupported
 from forebay.workshop.compress.drafts import Bench, Draft, Source, answers
 from forebay.workshop.compress.keep import Answers, Finding, Sight, Verdict, judge, margin, standing
 from forebay.workshop.compress.measuring import Costs, Stand, Weight, answered, race, weigh
 from forebay.workshop.compress.measuring.lanes import BATCHES, LANE_MOST
 from forebay.workshop.compress.parts import Parts, Rows
+from forebay.workshop.compress.recipes import beginning, followed
 from forebay.workshop.compress.steps import Step
+from forebay.workshop.compress.teacher import Teacher
 from forebay.workshop.compress.tried import Cost, Outcome, Tried
 from forebay.workshop.compress.wishes import Wish
 
@@ -47,21 +49,17 @@ class Place:
         parts: Parts,
         wish: Wish,
         folder: Path,
-        steps: Sequence[Step],
+        steps: Mapping[str, Step],
+        teacher: Teacher,
     ) -> Place:
         """Ask the original about every row once."""
-
-        def ask(inputs: Tensors) -> Tensors:
-            return answered(stand, inputs, 32).said
-
         info = source.info
         reference = {
-            name: answers(info, ask(part.inputs), part.truth)
+            name: answers(info, answered(stand.say, part.inputs, 32).said, part.truth)
             for name, part in (("choose", parts.choose), ("final", parts.final))
         }
-        bench = Bench(info, parts.tune, ask, wish.seed)
-        by_name = {step.name: step for step in steps}
-        return cls(source, stand, weigh(source.folder), parts, bench, wish, folder, reference, by_name)
+        bench = Bench(info, parts.tune, teacher.ask, wish.seed)
+        return cls(source, stand, weigh(source.folder), parts, bench, wish, folder, reference, steps)
 
     def artifact(self, recipe: Sequence[str]) -> Path:
         """Where the candidate of *recipe* lies."""
@@ -69,25 +67,11 @@ class Place:
 
 
 def make(place: Place, recipe: Sequence[str]) -> Draft:
-    """Follow *recipe* from the original; the same bytes each time.
-
-    What its first step makes alone has been made before, mostly.
-    """
+    """Follow *recipe* from the original. What its first step makes alone has been made before, mostly."""
     made = place.artifact(recipe[:1])
     if len(recipe) > 1 and (made / INFO_NAME).exists():
-        draft = Source.at(made).draft()
-        for name in recipe[1:]:
-            draft = place.steps[name].make(draft, place.bench)
-        return draft
-    try:
-        draft = place.source.draft()
-    except Unsupported:
-        if not recipe[0].startswith("student"):
-            raise
-        draft = Draft(b"")  # a student starts with nothing
-    for name in recipe:
-        draft = place.steps[name].make(draft, place.bench)
-    return draft
+        return followed(Source.at(made).draft(), [place.steps[name] for name in recipe[1:]], place.bench)
+    return followed(beginning(place.source, recipe), [place.steps[name] for name in recipe], place.bench)
 
 
 def attempt(place: Place, recipe: tuple[str, ...]) -> Tried:
@@ -97,6 +81,9 @@ def attempt(place: Place, recipe: tuple[str, ...]) -> Tried:
         draft = make(place, recipe)
     except Unsupported as error:
         return Tried(recipe=recipe, outcome=Outcome.INAPPLICABLE, reason=str(error))
+    except ModuleNotFoundError as error:
+        reason = f"this needs {error.name}, which is missing; type: pip install 'forebay[compress]'"
+        return Tried(recipe=recipe, outcome=Outcome.INAPPLICABLE, reason=reason)
     except Exception as error:  # noqa: BLE001 (quantisers and exporters raise anything; others are to be tried)
         return _failed(recipe, error)
     made_s = time.perf_counter() - began_s
@@ -166,7 +153,7 @@ def _judged(place: Place, stand: Stand) -> Mapping[int, tuple[Finding, ...]]:
 
 def sight(place: Place, stand: Stand, part: Rows, name: str, batch_rows: int) -> Sight:
     """The candidate's answers to *part*, asked in batches of one size, beside the original's."""
-    said = answered(stand, part.inputs, batch_rows).said
+    said = answered(stand.say, part.inputs, batch_rows).said
     own = answers(place.source.info, said, part.truth)
     return Sight(part.truth, own, place.reference[name], part.slices)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,9 +38,23 @@ def teach(
     lesson = _Lesson(graph, lessons, alpha if lessons.right is not None else 1.0, soft)
     steps = max(1, -(-len(lessons) // _BATCH))
     epochs = min(max(epochs, -(-_LEAST_STEPS // steps)), max(1, _MOST_STEPS // steps))
-    lesson.learn(epochs, rate, bench.seed)
+    with _alone():
+        lesson.learn(epochs, rate, bench.seed)
     put_weights(proto, graph.learned())
     return draft.with_proto(proto)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One thread: how sums are shared out among several decides about their last bits."""
+    import torch  # noqa: PLC0415 (heavy)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Lesson:

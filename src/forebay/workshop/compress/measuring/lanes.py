@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,8 +67,12 @@ class Stand:
             thread.join()
             loop.close()
 
+    def say(self, inputs: Tensors) -> Tensors:
+        """The answer to one request."""
+        return self.ask(inputs)[0]
+
     def ask(self, inputs: Tensors) -> tuple[Tensors, float]:
-        """The answer to one request, and the seconds from the lane's queue to its answer.
+        """The same with the seconds from the lane's queue to its answer.
 
         Raises what the lane answers, as an error.
         """
@@ -98,13 +102,13 @@ class Answered:
     said: Tensors
 
 
-def answered(stand: Stand, rows: Tensors, batch_rows: int) -> Answered:
+def answered(ask: Callable[[Tensors], Tensors], rows: Tensors, batch_rows: int) -> Answered:
     """Ask *rows* in batches of exactly so many, the last one filled up with the first rows."""
     count = len(next(iter(rows.values())))
     parts: list[Tensors] = []
     for start in range(0, count, batch_rows):
         places = np.arange(start, start + batch_rows) % count
-        parts.append(stand.ask({name: values[places] for name, values in rows.items()})[0])
+        parts.append(ask({name: values[places] for name, values in rows.items()}))
     said = {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
     return Answered(batch_rows, said)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from importlib.util import find_spec
 
+from forebay.core.errors import Unsupported
 from forebay.workshop.compress.drafts import Bench, Draft
 
 
@@ -31,10 +33,25 @@ class Price(IntEnum):
 class Step:
     """One way to a smaller or faster model.
 
-    `make` raises `Unsupported` with the reason where it has nothing to work on.
+    `make` raises `Unsupported` with the reason where it has nothing to work on. `needs` is a module that not
+    everybody has, and `extra` is what it comes with.
     """
 
     name: str
     stage: Stage
     price: Price
     make: Callable[[Draft, Bench], Draft]
+    needs: str = ""
+    extra: str = "compress"
+
+    @property
+    def missing(self) -> bool:
+        """Whether its library is not installed."""
+        return bool(self.needs) and find_spec(self.needs) is None
+
+    def check(self) -> None:
+        """Raise `Unsupported` with the line to type where its library is not installed."""
+        if self.missing:
+            raise Unsupported(
+                f"this needs {self.needs}, which is missing; type: pip install 'forebay[{self.extra}]'"
+            )
