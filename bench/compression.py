@@ -18,10 +18,10 @@ from bench.fetch import Packed, fetched
 from bench.words import CACHE, ROOT
 from forebay.core import INFO_NAME, Array, ArtifactInfo, DataType, Signature, Tensors, TensorSpec
 from forebay.core.errors import Unsupported
+from forebay.serving.runtime.fingerprint import fingerprint
 from forebay.workshop.compress import EVIDENCE_NAME, Evidence, Rows, Source, Wish, compress, inputs_of
 from forebay.workshop.compress.drafts import Bench, Draft
 from forebay.workshop.compress.learning import Lessons, teach
-from forebay.workshop.compress.measuring import fingerprint
 from forebay.workshop.compress.steps.layers import Layers
 from forebay.workshop.convert import convert
 

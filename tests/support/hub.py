@@ -16,13 +16,13 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from forebay.control.access import Access, Role
+from forebay.control.access import Access, Audit, Role
 from forebay.control.billing import Ledger
 from forebay.control.deploy import Deployments, Nodes
 from forebay.control.hub.application import SERVED_WITH, begin_stop
 from forebay.control.hub.services import Services
 from forebay.control.jobs import JobRecord, State
-from forebay.control.registry import Registry
+from forebay.control.registry import Keeps, Registry
 from forebay.control.store import Database, MemoryBlobs
 from forebay.core.errors import NotFound
 
@@ -90,7 +90,9 @@ def services_over(database: Database) -> Services:
         database=database,
         blobs=blobs,
         access=access,
+        audit=Audit(database),
         registry=registry,
+        keeps=Keeps(database),
         deployments=Deployments(database, registry, access.grants),
         nodes=Nodes(database),
         ledger=Ledger(database),

@@ -16,14 +16,14 @@ from forebay.app.logs import start_logging
 from forebay.app.settings import Settings
 from forebay.app.supervisor import Home, bound_socket
 from forebay.app.wiring import ADMIN_KEY, NODE_KEY
-from forebay.control.access import Access, Role
+from forebay.control.access import Access, Audit, Role
 from forebay.control.billing import Ledger
 from forebay.control.deploy import Deployments, Nodes
 from forebay.control.hub.application import SERVED_WITH, HubApi, application, begin_stop
 from forebay.control.hub.services import HubLimits, Services
 from forebay.control.hub.work.kinds import job_kinds
 from forebay.control.jobs import Jobs
-from forebay.control.registry import Registry
+from forebay.control.registry import Keeps, Registry
 from forebay.control.store import Database, FolderBlobs, migrate
 from forebay.core.errors import Broken
 
@@ -113,7 +113,9 @@ def _services(settings: Settings) -> Iterator[Services]:
             database=database,
             blobs=blobs,
             access=access,
+            audit=Audit(database),
             registry=registry,
+            keeps=Keeps(database),
             deployments=deployments,
             nodes=Nodes(database),
             ledger=Ledger(database),

@@ -14,12 +14,14 @@ from forebay.client.datasets import name_for
 from forebay.client.door import BRIEF, Door
 from forebay.client.inference import ask_with_new_key, curl_for, predict, sample_rows
 from forebay.client.jobs import JobsOf, result_of
+from forebay.client.keeping import KeepsOf
 from forebay.client.places import Place, find_place
 from forebay.client.predictions import Predictions
 from forebay.client.progress import Progress, progress_for
 from forebay.client.publishing import Said, card_text, start_publish, train_request
 from forebay.client.results import (
     Alias,
+    AuditEntry,
     Deployment,
     Items,
     Job,
@@ -76,6 +78,7 @@ class Hub:
             raise
         self.project = project or self.me.project
         self.jobs = JobsOf(self._door, self.project)
+        self.keeps = KeepsOf(self._door, self.project)
         self.keys = KeysOf(self._door, self.project)
         self.projects = ProjectsOf(self._door)
         self._rollouts = Rollouts(self._door, self.project)
@@ -136,17 +139,32 @@ class Hub:
         found = self._door.ask("GET", f"{self._models}/{name}/aliases", Items[Alias])
         return {entry.name: entry.version for entry in found.items}
 
-    def alias(self, name: str, alias: str, version: WhichVersion = None) -> int:
-        """Let *alias* mean *version* from now on, and say which number that is."""
+    def alias(
+        self,
+        name: str,
+        alias: str,
+        version: WhichVersion = None,
+        *,
+        protected: bool | None = None,
+        override: str | None = None,
+    ) -> int:
+        """Let *alias* mean *version* from now on, and say which number that is.
+
+        With *protected* it means, from now on, only versions that prove what the model keeps; None leaves
+        that as it is. Raises `Conflict` with the figure for one that does not, unless a key that may
+        overrides that with a reason.
+        """
         ref = ref_of(name, version)
         number = self.show(str(ref)).version
         address = f"{self._models}/{ref.model}/aliases/{alias.removeprefix('@')}"
-        self._door.send("PUT", address, json={"version": number})
+        asked = {"version": number, "protected": protected, "override": override}
+        self._door.send("PUT", address, json={each: said for each, said in asked.items() if said is not None})
         return number
 
-    def unalias(self, name: str, alias: str) -> None:
-        """Let *alias* mean nothing any more; raises `NotFound`."""
-        self._door.send("DELETE", f"{self._models}/{name}/aliases/{alias.removeprefix('@')}")
+    def unalias(self, name: str, alias: str, *, override: str | None = None) -> None:
+        """Let *alias* mean nothing any more; raises `NotFound`, and `Conflict` for a protected one."""
+        address = f"{self._models}/{name}/aliases/{alias.removeprefix('@')}"
+        self._door.send("DELETE", address, query={"override": override})
 
     def _number(self, ref: ModelRef) -> int:
         """The version's number; `NotFound` when the model has no such alias, or no version yet."""
@@ -264,6 +282,7 @@ class Hub:
         cache_bytes: int | None = None,
         pin: bool = False,
         revision: int | None = None,
+        override: str | None = None,
         wait: bool = True,
         timeout_s: float = 60.0,
         progress: bool | Progress | None = None,
@@ -275,6 +294,8 @@ class Hub:
         *pin*, it stays in the memory of every node, whatever else wants the room. With
         *cache_bytes*, answers are kept in that much memory for those who ask the very same again. With the
         *revision* of a deployment that you have seen, it is refused (`Conflict`) if somebody was faster.
+        So is a version that does not prove what the model keeps (`hub.keeps`), unless a key that may
+        overrides that: *override* is the reason, for the audit.
         """
         ref = ref_of(name, version)
         limits = {
@@ -283,7 +304,10 @@ class Hub:
             "queue_rows": queue_rows,
             "cache_bytes": cache_bytes,
         }
-        asked = self._rollouts.put(ref.model, body_for(ref, weights, limits, pin=pin), revision)
+        body = body_for(ref, weights, limits, pin=pin)
+        if override is not None:
+            body["override"] = override
+        asked = self._rollouts.put(ref.model, body, revision)
         if not wait:
             return asked
         with progress_for(progress) as shown:
@@ -370,6 +394,13 @@ class Hub:
     def verify_usage(self) -> Verification:
         """Let the hub read its whole ledger and say whether it is what the nodes wrote; takes a while."""
         return self._door.ask("GET", "/api/v1/usage/verification", Verification, timeout_s=_LONG_S)
+
+    def audit(
+        self, *, limit: int = 100, before: int | None = None, everywhere: bool = False
+    ) -> Listing[AuditEntry]:
+        """Who did what in the project, or *everywhere*, the newest first, from below number *before* on."""
+        query = {"limit": limit, "before": before, "project": None if everywhere else self.project}
+        return Listing(self._door.ask("GET", "/api/v1/audit", Items[AuditEntry], query=query).items)
 
     def nodes(self) -> Listing[Node]:
         """The nodes that this hub has heard of."""

@@ -60,7 +60,37 @@ class Alias(Shown, frozen=True):
 
     name: str
     version: int
+    protected: bool = False
     updated_at: datetime | None = None
+
+
+class Keep(Shown, frozen=True):
+    """What a model keeps: promises against its version `of`, proved on `data` (empty until a first proof).
+
+    `protected` are the aliases that it guards, `notes` tell of versions that answer already without proof.
+    """
+
+    project: str
+    model: str
+    promises: list[str]
+    of: int
+    data: str = ""
+    protected: list[str] = msgspec.field(default_factory=list)
+    set_by: str = ""
+    set_at: datetime | None = None
+    notes: list[str] = msgspec.field(default_factory=list)
+
+
+class AuditEntry(Shown, frozen=True):
+    """Who did what: the key `key_id` did `action` to `subject`; `detail` says why, and against what."""
+
+    number: int
+    time: datetime
+    project: str
+    key_id: str
+    action: str
+    subject: str
+    detail: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Model(Shown, frozen=True):
@@ -138,7 +168,8 @@ class NodeShare(Shown, frozen=True):
 class Deployment(Shown, frozen=True):
     """What a model name answers with; `ready` when every alive node has answered with every target.
 
-    What is pinned stays in the memory of every node.
+    What is pinned stays in the memory of every node. `notes` tell of versions that answer although they do
+    not prove what the model keeps.
     """
 
     project: str
@@ -150,6 +181,7 @@ class Deployment(Shown, frozen=True):
     snapshot: int = 0
     ready: bool = False
     nodes: list[NodeShare] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
@@ -198,6 +230,7 @@ class Node(Shown, frozen=True):
     clock_ahead_s: float | None = None
     loaded_bytes: int = 0
     budget_bytes: int = 0
+    machine: dict[str, Any] | None = None
 
 
 class UsageRow(Shown, frozen=True):

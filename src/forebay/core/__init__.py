@@ -3,6 +3,7 @@
 from forebay.core.artifact import CODE_FOLDER, INFO_NAME, REPORT_NAME, ArtifactInfo, FileEntry, Manifest
 from forebay.core.errors import ForebayError
 from forebay.core.frames import Frame, Shipment
+from forebay.core.machine import MachineKind
 from forebay.core.names import ModelRef, checked_name
 from forebay.core.principal import Key, Permission, Principal, digest_of_secret, key_id_of, new_key
 from forebay.core.snapshot import (
@@ -32,6 +33,7 @@ __all__ = [
     "KeyGrant",
     "Limits",
     "LoadState",
+    "MachineKind",
     "Manifest",
     "ModelRef",
     "NodeReport",

@@ -26,6 +26,8 @@ class Permission(StrEnum):
     USAGE = "usage"
     PROJECTS = "projects"
     NODE = "node"
+    OVERRIDE = "override"
+    AUDIT = "audit"
 
 
 class Principal(msgspec.Struct, frozen=True):

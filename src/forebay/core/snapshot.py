@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from forebay.core.machine import MachineKind
 from forebay.core.principal import Permission, Principal
 
 
@@ -76,7 +77,10 @@ class LoadState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a node tells the hub about itself: `loaded_bytes` of its `budget_bytes` hold models."""
+    """What a node tells the hub about itself: `loaded_bytes` of its `budget_bytes` hold models.
+
+    `machine` is the kind of machine that it computes on; None if it did not say.
+    """
 
     name: str
     url: str
@@ -88,3 +92,4 @@ class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
     time_ns: int = 0
     loaded_bytes: int = 0
     budget_bytes: int = 0
+    machine: MachineKind | None = None

@@ -42,6 +42,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "versions": ("catalogue:versions", "List the versions of a model."),
         "show": ("catalogue:show", "Show a version: card, signature, lineage, evidence."),
         "alias": ("catalogue:alias", "Give a version a movable name."),
+        "keep": ("guarding:keep", "Say what every version of a model keeps."),
         "retire": ("catalogue:retire", "Let nobody deploy a version any more."),
     },
     "Share and bill": {
@@ -49,6 +50,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "keys": ("tenancy:keys", "List, create and revoke keys."),
         "usage": ("tenancy:usage", "What was used, and what it costs."),
         "plans": ("tenancy:plans", "List the price lists."),
+        "audit": ("guarding:audit", "Say who did what."),
         "nodes": ("watching:nodes", "List the nodes and what they serve."),
     },
     "About": {

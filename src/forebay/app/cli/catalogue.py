@@ -125,28 +125,45 @@ def _columns(columns: tuple[str, ...]) -> str:
 @click.argument("model", metavar="NAME[:V|@ALIAS]")
 @click.argument("alias", metavar="[ALIAS]", required=False)
 @click.option("--delete", is_flag=True, help="Let NAME@ALIAS mean nothing any more.")
+@click.option(
+    "--protected/--unprotected",
+    default=None,
+    help="Let it mean only what proves what NAME keeps (`forebay keep`), or anything again.",
+)
+@click.option("--override", metavar="REASON", help="Pass the gate all the same, and say why.")
 @talking
-def alias(talk: Talk, model: str, alias: str | None, delete: bool) -> None:  # noqa: A002, RUF100
+def alias(
+    talk: Talk,
+    model: str,
+    alias: str | None,  # noqa: A002, RUF100
+    delete: bool,
+    protected: bool | None,
+    override: str | None,
+) -> None:
     """Let ALIAS mean a version: `forebay alias digits:3 champion`. Without ALIAS, list the aliases."""
     ref = ModelRef.parse(model)
+    if alias is None and protected is not None:
+        alias = ref.alias
     if delete:
-        _delete_alias(talk, ref, alias)
+        _delete_alias(talk, ref, alias, override)
     elif alias is None:
+        if protected is not None or override is not None:
+            raise Malformed(f"which alias of {ref.model}? write `forebay alias {ref.model}:1 NAME …`")
         found = talk.hub.aliases(ref.model)
         talk.answer(
             found, lambda: paper.table(("Alias", "Version"), list(found.items()), empty="No alias yet.")
         )
     else:
-        number = talk.hub.alias(model, alias)
+        number = talk.hub.alias(model, alias, protected=protected, override=override)
         answer = {"model": ref.model, "alias": alias, "version": number}
         talk.answer(answer, lambda: paper.line(f"{ref.model}@{alias} is version {number}"))
 
 
-def _delete_alias(talk: Talk, ref: ModelRef, alias: str | None) -> None:
+def _delete_alias(talk: Talk, ref: ModelRef, alias: str | None, override: str | None) -> None:
     name = alias or ref.alias
     if name is None:
         raise Malformed(f"which alias of {ref.model}? write `forebay alias {ref.model}@NAME --delete`")
-    talk.hub.unalias(ref.model, name)
+    talk.hub.unalias(ref.model, name, override=override)
     answer = {"model": ref.model, "alias": name, "version": None}
     talk.answer(answer, lambda: paper.line(f"{ref.model}@{name} means nothing any more"))
 

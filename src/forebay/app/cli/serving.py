@@ -49,6 +49,9 @@ class Weights(click.ParamType[dict[int, int]]):
 @click.option("--queue-rows", type=click.IntRange(1), help="Most rows that may wait.")
 @click.option("--cache-bytes", type=click.IntRange(0), help="Memory for answers to repeated questions.")
 @click.option("--pin", is_flag=True, help="Keep it in every node's memory, whatever else wants the room.")
+@click.option(
+    "--override", metavar="REASON", help="Deploy what the gate refuses, and say why; needs a key that may."
+)
 @click.option("--wait/--no-wait", default=True, help="Wait until it answers everywhere (the default).")
 @click.option("--timeout", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds to wait.")
 @talking
@@ -61,6 +64,7 @@ def deploy(
     queue_rows: int | None,
     cache_bytes: int | None,
     pin: bool,
+    override: str | None,
     wait: bool,
     timeout: float,
 ) -> None:
@@ -77,6 +81,7 @@ def deploy(
         queue_rows=queue_rows,
         cache_bytes=cache_bytes,
         pin=pin,
+        override=override,
         wait=wait,
         timeout_s=timeout,
         progress=talk.progress(),
@@ -91,6 +96,7 @@ def _deployed(talk: Talk, found: Deployment) -> None:
             ("versions", _shares(found)),
             ("pinned", "stays in memory" if found.pin else ""),
             ("ready", [share.node for share in found.nodes] if found.ready else "not yet"),
+            *(("note", note) for note in found.notes),
         ]
     )
     if found.ready and talk.hub.project == talk.hub.me.project:

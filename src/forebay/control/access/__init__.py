@@ -1,4 +1,4 @@
-"""Who may do what: projects, roles and keys.
+"""Who may do what, and who did what: projects, roles, keys and the audit.
 
 The room promises that nobody is let in without a live key, that a key never acts outside its project
 (an administrator's acts in all), that only digests of keys are stored, and that a revoked key is out of
@@ -6,6 +6,7 @@ the snapshot in the same transaction.
 """
 
 from forebay.control.access.access import DEFAULT_PROJECT, Access, KeyRecord, ProjectRecord, no_project
+from forebay.control.access.audit import Audit, AuditEntry
 from forebay.control.access.handing import check_handing_on
 from forebay.control.access.permissions import PERMISSIONS, Role, permissions_of
 
@@ -13,6 +14,8 @@ __all__ = [
     "DEFAULT_PROJECT",
     "PERMISSIONS",
     "Access",
+    "Audit",
+    "AuditEntry",
     "KeyRecord",
     "ProjectRecord",
     "Role",

@@ -39,7 +39,9 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 }
 """`Permission.PROJECTS` is what lets a key act in every project; only administrators have it.
 
-`Permission.CODE` lets a key publish Python that nodes will run; a node runs it only where it may."""
+`Permission.CODE` lets a key publish Python that nodes will run; a node runs it only where it may.
+`Permission.OVERRIDE` lets it pass by what a model keeps, and change that; `Permission.AUDIT` lets it read
+who did what."""
 
 
 def permissions_of(role: str) -> frozenset[Permission]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from forebay.control.deploy.reading import for_nodes, read_deployments
 from forebay.control.deploy.records import DeploymentRecord, Wish
 from forebay.control.deploy.tables import DeploymentRow, TargetRow
-from forebay.control.registry import Registry, find_active_version, hold_model
+from forebay.control.registry import Gate, Registry, find_active_version, hold_model, pass_gate
 from forebay.control.store import Database, bump, current
 from forebay.core import KeyGrant, Limits, ModelRef, Snapshot
 from forebay.core.errors import Conflict, Malformed, NotFound
@@ -44,22 +45,28 @@ class Deployments:
         *,
         pin: bool = False,
         revision: int | None = None,
+        gate: Gate | None = None,
     ) -> DeploymentRecord:
         """Let *model* answer with the versions of *wishes* from now on; without any, with the newest.
 
         With *pin*, nodes keep them in memory whatever else wants the room.
 
         With a *revision*, only if the deployment is still as it was then (0: if there is none yet).
-        Raises `NotFound`, `Malformed`, and `Conflict` for a retired version or another revision.
+        Raises `NotFound`, `Malformed`, and `Conflict` for a retired version, one that the *gate* refuses,
+        or another revision.
         """
         limits = _checked_limits(limits or Limits())
         with self._database.write() as session:
             hold_model(session, project, model)
             _check_revision(session.get(DeploymentRow, (project, model)), revision)
+            before = _shares(session, project, model)
             targets = _targets(session, project, model, wishes or (Wish(),))
             _write(
                 session, DeploymentRow(project=project, model=model, limits=_text(limits), pin=pin), targets
             )
+            shares = _shares(session, project, model)
+            if shares != before:  # new limits alone take nothing away from what answers already
+                _pass_all(session, project, model, shares, gate or Gate())
             return read_deployments(session, project, model)[0]
 
     def get(self, project: str, model: str) -> DeploymentRecord:
@@ -107,6 +114,21 @@ class Deployments:
         mine = (TargetRow.project == project, TargetRow.model == model, TargetRow.alias == alias)
         used = session.scalar(select(func.count()).where(*mine))
         return (f"the deployment {model!r}",) if used else ()
+
+
+def _shares(session: Session, project: str, model: str) -> dict[int, int]:
+    """The versions that the model answers with, and their weights."""
+    shares: dict[int, int] = defaultdict(int)
+    for record in read_deployments(session, project, model):
+        for target in record.targets:
+            shares[target.version] += target.weight
+    return shares
+
+
+def _pass_all(session: Session, project: str, model: str, versions: Iterable[int], gate: Gate) -> None:
+    for version in versions:
+        row = find_active_version(session, project, ModelRef(model, version=version))
+        pass_gate(session, row, gate, f"the deployment {model!r}")
 
 
 def _write(session: Session, row: DeploymentRow, targets: list[TargetRow]) -> None:

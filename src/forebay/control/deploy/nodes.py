@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from forebay.control.deploy.sightings import Sightings
 from forebay.control.deploy.tables import NodeRow
 from forebay.control.store import Database, current
-from forebay.core import NodeReport
+from forebay.core import MachineKind, NodeReport
 from forebay.core.errors import Malformed, NotFound
 
 _ALIVE_S = 10.0
@@ -74,6 +74,12 @@ class Nodes:
     def alive(self) -> list[NodeReport]:
         """What the nodes said that are alive, by name."""
         return [node.report for node in self.list() if node.alive]
+
+    def machines(self) -> dict[str, MachineKind | None]:
+        """Which kind of machine each node is that serves: those alive, or all known while none is."""
+        known = self.list()
+        serving = [node for node in known if node.alive] or known
+        return {node.report.name: node.report.machine for node in serving}
 
     def remove(self, name: str) -> None:
         """Forget a node; it is back with its next report. Raises `NotFound`."""

@@ -12,6 +12,7 @@ from fastapi import Request
 
 from forebay.control.access import no_project
 from forebay.control.hub.services import Caller, Hub
+from forebay.control.registry import Gate, Override
 from forebay.core import Permission, Principal
 
 
@@ -38,6 +39,19 @@ def in_project(permission: Permission) -> Callable[[str, Request, Principal, Hub
         return who
 
     return check
+
+
+def gate_for(hub: Hub, who: Principal, reason: str | None = None) -> Gate:
+    """What a request of *who* brings to the gate: the nodes that serve, and an override for *reason*."""
+    return Gate(hub.nodes.machines(), overriding(who, reason))
+
+
+def overriding(who: Principal, reason: str | None) -> Override | None:
+    """An override, if there is a *reason* for one; raises `Forbidden` for a key that may not."""
+    if reason is None:
+        return None
+    who.require(Permission.OVERRIDE)
+    return Override(who.key_id, reason)
 
 
 def enter(who: Principal, project: str, hub: Hub) -> None:

@@ -11,11 +11,11 @@ from fastapi.security import HTTPBearer
 from forebay.core import Principal
 
 if TYPE_CHECKING:
-    from forebay.control.access import Access
+    from forebay.control.access import Access, Audit
     from forebay.control.billing import Ledger
     from forebay.control.deploy import Deployments, Nodes
     from forebay.control.jobs import Jobs
-    from forebay.control.registry import Registry
+    from forebay.control.registry import Keeps, Registry
     from forebay.control.store import Blobs, Database
 
 
@@ -26,7 +26,9 @@ class Services:
     database: Database
     blobs: Blobs
     access: Access
+    audit: Audit
     registry: Registry
+    keeps: Keeps
     deployments: Deployments
     nodes: Nodes
     ledger: Ledger

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from forebay.control.registry.proof import Promised
 from forebay.core import ArtifactInfo, Manifest
 
 
@@ -34,11 +35,28 @@ class VersionRecord(msgspec.Struct, frozen=True):
 
 
 class AliasRecord(msgspec.Struct, frozen=True):
-    """A movable name, and the version it names now."""
+    """A movable name, and the version it names now; a `protected` one moves only through the gate."""
 
     name: str
     version: int
     updated_at: datetime
+    protected: bool = False
+
+
+class KeepRecord(msgspec.Struct, frozen=True):
+    """What a model keeps: promises relative to the version `reference`, proved on the rows of `data`.
+
+    `data` is a digest, empty until the first proof. `protected` names the aliases that it guards.
+    """
+
+    project: str
+    model: str
+    promises: tuple[Promised, ...]
+    data: str
+    reference: int
+    protected: tuple[str, ...]
+    set_by: str
+    set_at: datetime
 
 
 class ModelRecord(msgspec.Struct, frozen=True):

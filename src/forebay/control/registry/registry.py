@@ -19,9 +19,10 @@ from forebay.control.registry.lookup import (
     hold_model,
     hold_or_make_model,
 )
+from forebay.control.registry.passing import Gate, Override, pass_gate, refuse
 from forebay.control.registry.records import AliasRecord, ModelRecord, VersionRecord
 from forebay.control.registry.rows import alias_record, as_json, model_record, version_record
-from forebay.control.registry.tables import AliasRow, ModelRow, VersionRow
+from forebay.control.registry.tables import AliasRow, KeepRow, ModelRow, VersionRow
 from forebay.control.store import Blobs, Database, bump
 from forebay.core import ArtifactInfo, FileEntry, Manifest, ModelRef, checked_name
 from forebay.core.errors import Conflict, Malformed, NotFound
@@ -109,6 +110,9 @@ class Registry:
             row = find_version(session, project, ModelRef(model, version=version))
             aliases = aliases_of(session, project, model)
             users = [f"the alias {alias.name!r}" for alias in aliases if alias.version == version]
+            keep = session.get(KeepRow, (project, model))
+            if keep is not None and keep.reference == version:
+                users.append(f"the promise of {model!r}, which is relative to it")
             for in_use in self._in_use:
                 users += in_use.users_of_version(session, project, model, version)
             _refuse_while_used(f"version {version} of {model!r}", users)
@@ -121,29 +125,56 @@ class Registry:
             rows = aliases_of(session, project, model)
             return [alias_record(row) for row in rows]
 
-    def set_alias(self, project: str, model: str, alias: str, version: int) -> AliasRecord:
+    def set_alias(
+        self,
+        project: str,
+        model: str,
+        alias: str,
+        version: int,
+        *,
+        protected: bool | None = None,
+        gate: Gate | None = None,
+    ) -> AliasRecord:
         """Let *alias* name *version* from now on; deployments that name the alias follow it.
 
-        Raises `NotFound`, and `Conflict` for a retired version.
+        With *protected* it moves only through the gate from now on; None leaves that as it is. Raises
+        `NotFound`, and `Conflict` for a retired version or one that the gate refuses.
         """
         checked_name(alias, "alias")
+        gate = gate or Gate()
         with self._database.write() as session:
             hold_model(session, project, model)
-            find_active_version(session, project, ModelRef(model, version=version))
+            found = find_active_version(session, project, ModelRef(model, version=version))
             mine = AliasRow(project=project, model=model, name=alias, version=version)
+            before = session.get(AliasRow, (project, model, alias))
+            mine.protected = _protection(session, mine, before, protected, gate.override)
+            if before is None or (before.version, before.protected) != (version, mine.protected):
+                for guarded in self._guarded(session, mine):
+                    pass_gate(session, found, gate, guarded)
             mine.updated_at, mine.snapshot = datetime.now(UTC), bump(session)
             return alias_record(session.merge(mine))
 
-    def remove_alias(self, project: str, model: str, alias: str) -> None:
-        """Forget *alias*; raises `NotFound`, and `Conflict` while somebody follows it."""
+    def remove_alias(self, project: str, model: str, alias: str, *, override: Override | None = None) -> None:
+        """Forget *alias*; raises `NotFound`, and `Conflict` while somebody follows it or it is protected."""
         with self._database.write() as session:
             hold_model(session, project, model)
             row = find_alias(session, project, model, alias)
-            users: list[str] = []
-            for in_use in self._in_use:
-                users += in_use.users_of_alias(session, project, model, alias)
-            _refuse_while_used(f"the alias {alias!r} of {model!r}", users)
+            _refuse_while_used(f"the alias {alias!r} of {model!r}", self._followers(session, row))
+            if row.protected:
+                _take_away(session, row, override)
             session.delete(row)
+
+    def _guarded(self, session: Session, alias: AliasRow) -> list[str]:
+        """What of the alias's the gate stands before: itself, or the deployment that follows it."""
+        if alias.protected:
+            return [f"the alias {alias.name!r}"]
+        return self._followers(session, alias)
+
+    def _followers(self, session: Session, alias: AliasRow) -> list[str]:
+        users: list[str] = []
+        for in_use in self._in_use:
+            users += in_use.users_of_alias(session, alias.project, alias.model, alias.name)
+        return users
 
     def manifest(self, artifact: str) -> Manifest:
         """The files of the artifact with this digest; raises `NotFound`."""
@@ -182,6 +213,28 @@ def _numbered(session: Session, row: VersionRow) -> VersionRow:
     session.add(row)
     session.flush()
     return row
+
+
+def _protection(
+    session: Session, alias: AliasRow, before: AliasRow | None, wish: bool | None, override: Override | None
+) -> bool:
+    """Whether *alias* is protected from now on; raises `Conflict` where that cannot be, or may not."""
+    now = before is not None and before.protected
+    if wish is False and before is not None and now:
+        _take_away(session, before, override)
+    elif wish and session.get(KeepRow, (alias.project, alias.model)) is None:
+        raise Conflict(
+            f"{alias.model!r} keeps no promise that {alias.name!r} could be protected by; set it first: "
+            f'forebay keep {alias.model} "accuracy>=-0.5"'
+        )
+    return now if wish is None else wish
+
+
+def _take_away(session: Session, alias: AliasRow, override: Override | None) -> None:
+    name = f"{alias.model}@{alias.name}"
+    refuse(
+        session, alias.project, f"the alias {alias.name!r} is protected", name, "alias.unprotected", override
+    )
 
 
 def _model(session: Session, row: ModelRow) -> ModelRecord:

@@ -6,14 +6,31 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from forebay.control.registry.records import AliasRecord, ModelRecord, VersionRecord
-from forebay.control.registry.tables import AliasRow, ModelRow, VersionRow
+import msgspec
+
+from forebay.control.registry.proof import Promised
+from forebay.control.registry.records import AliasRecord, KeepRecord, ModelRecord, VersionRecord
+from forebay.control.registry.tables import AliasRow, KeepRow, ModelRow, VersionRow
 from forebay.core import ArtifactInfo, Manifest
 from forebay.core.errors import Malformed
 
 
 def alias_record(row: AliasRow) -> AliasRecord:
-    return AliasRecord(row.name, row.version, row.updated_at)
+    return AliasRecord(row.name, row.version, row.updated_at, row.protected)
+
+
+def keep_record(row: KeepRow, aliases: Iterable[AliasRow]) -> KeepRecord:
+    """*aliases* are those of the model."""
+    return KeepRecord(
+        project=row.project,
+        model=row.model,
+        promises=msgspec.json.decode(row.promises, type=tuple[Promised, ...]),
+        data=row.data,
+        reference=row.reference,
+        protected=tuple(sorted(alias.name for alias in aliases if alias.protected)),
+        set_by=row.set_by,
+        set_at=row.set_at,
+    )
 
 
 def version_record(row: VersionRow, aliases: Iterable[AliasRow]) -> VersionRecord:

@@ -42,7 +42,10 @@ class VersionRow(Base):
 
 
 class AliasRow(Base):
-    """A movable name for a version; `snapshot` is the number of the change that moved it here."""
+    """A movable name for a version; `snapshot` is the number of the change that moved it here.
+
+    One that is `protected` moves only to versions that pass the gate.
+    """
 
     __tablename__ = "aliases"
     __table_args__ = (
@@ -56,4 +59,27 @@ class AliasRow(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[int]
     snapshot: Mapped[int]
+    protected: Mapped[bool]
     updated_at: Mapped[datetime]
+
+
+class KeepRow(Base):
+    """What a model promises to keep against its version `reference`, on the rows with the digest `data`.
+
+    `promises` holds JSON; `data` is empty until a first proof says it.
+    """
+
+    __tablename__ = "keeps"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project", "model", "reference"], ["versions.project", "versions.model", "versions.version"]
+        ),
+    )
+
+    project: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    promises: Mapped[str]
+    data: Mapped[str]
+    reference: Mapped[int]
+    set_by: Mapped[str]
+    set_at: Mapped[datetime]

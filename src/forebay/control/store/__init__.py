@@ -1,5 +1,6 @@
 """Things at rest: blobs by digest, the database and its migrations."""
 
+from forebay.control.store.audit import AuditRow, Deed, record_deed
 from forebay.control.store.base import Base, PlainText, UtcTime
 from forebay.control.store.blobs import Blobs, Collected, FolderBlobs, MemoryBlobs, collect
 from forebay.control.store.changes import Changes, HubState, bump, current
@@ -7,11 +8,13 @@ from forebay.control.store.database import Database
 from forebay.control.store.migrate import migrate, migration_state
 
 __all__ = [
+    "AuditRow",
     "Base",
     "Blobs",
     "Changes",
     "Collected",
     "Database",
+    "Deed",
     "FolderBlobs",
     "HubState",
     "MemoryBlobs",
@@ -22,4 +25,5 @@ __all__ = [
     "current",
     "migrate",
     "migration_state",
+    "record_deed",
 ]

@@ -35,6 +35,7 @@ from forebay.serving.node.shipping import Shipper
 from forebay.serving.node.tracing import Tracing
 from forebay.serving.node.versions import Versions
 from forebay.serving.node.watchdog import EXIT_CODE, Watchdog
+from forebay.serving.runtime.fingerprint import machine_kind
 from forebay.serving.usage import FileJournal
 
 _REPORT_S = 2.0
@@ -78,6 +79,7 @@ class Node:
         self.grpc_port = 0
         self.tracing = Tracing.of(config)
         self.metrics = NodeMetrics(self)
+        self._machine = machine_kind()
         self.hung = ""
         self._watchdog = Watchdog(self._lanes, config.budget.call_s, self._hangs)
         self._doors = Doors(DOORS)
@@ -231,6 +233,7 @@ class Node:
             time_ns=time.time_ns(),
             loaded_bytes=self.manager.loaded_bytes,
             budget_bytes=self.manager.budget_bytes,
+            machine=self._machine,
         )
 
 

@@ -13,10 +13,11 @@ import numpy as np
 
 from forebay.core import Manifest
 from forebay.core.errors import Unsupported
+from forebay.serving.runtime.fingerprint import fingerprint
 from forebay.workshop.compress.drafts import Source
 from forebay.workshop.compress.evidence import Evidence, by_class, by_slice, disagreeing, sentence
 from forebay.workshop.compress.keep import Sight, judge, standing
-from forebay.workshop.compress.measuring import Stand, fingerprint, race, weigh
+from forebay.workshop.compress.measuring import Stand, race, weigh
 from forebay.workshop.compress.measuring.energy import Meter
 from forebay.workshop.compress.parts import Rows
 from forebay.workshop.compress.recipes import check, named, parts_of

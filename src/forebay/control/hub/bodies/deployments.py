@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import ConfigDict, Field
@@ -31,6 +32,7 @@ _DEPLOYMENT: JsonDict = {
     "updated_at": "2026-11-22T09:30:00Z",
     "nodes": [{"node": "n1", "state": "ready", "versions": [_LOAD]}],
     "ready": True,
+    "notes": [],
 }
 
 
@@ -69,6 +71,7 @@ class DeploymentBody(Asked):
 
     What is pinned stays in the memory of every node, whatever else wants the room.
     With a `revision`, only if nobody has deployed since (0: if nothing is deployed yet).
+    With `override`, a reason, the gate's refusal is written down and passed by.
     """
 
     model_config = ConfigDict(
@@ -81,6 +84,7 @@ class DeploymentBody(Asked):
     limits: LimitsBody = LimitsBody()
     pin: bool = Field(default=False, strict=True)
     revision: int | None = Field(default=None, ge=0, strict=True)
+    override: str | None = None
 
 
 class TargetAnswer(Told):
@@ -120,7 +124,10 @@ class NodeStateAnswer(Told):
 
 
 class DeploymentAnswer(Told):
-    """What a model answers with, and whether every node that is alive has answered with it already."""
+    """What a model answers with, and whether every node that is alive has answered with it already.
+
+    `notes` has a sentence for each version that answers although it does not prove what the model keeps.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_DEPLOYMENT]})
 
@@ -135,9 +142,12 @@ class DeploymentAnswer(Told):
     updated_at: datetime
     nodes: list[NodeStateAnswer]
     ready: bool
+    notes: list[str]
 
     @classmethod
-    def of(cls, record: DeploymentRecord, states: tuple[NodeState, ...]) -> DeploymentAnswer:
+    def of(
+        cls, record: DeploymentRecord, states: tuple[NodeState, ...], notes: Sequence[str]
+    ) -> DeploymentAnswer:
         """As the API shows *record*."""
         return cls(
             project=record.project,
@@ -151,6 +161,7 @@ class DeploymentAnswer(Told):
             updated_at=record.updated_at,
             nodes=[NodeStateAnswer.model_validate(state) for state in states],
             ready=is_ready(states),
+            notes=list(notes),
         )
 
 

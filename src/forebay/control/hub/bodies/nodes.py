@@ -21,6 +21,12 @@ _VERSION: JsonDict = {
     "memory_bytes": 1_310_720,
 }
 
+_MACHINE: JsonDict = {
+    "architecture": "x86_64",
+    "features": ["avx2", "avx512f", "avx512_vnni"],
+    "packages": {"onnxruntime": "1.24.1", "python": "3.13.1"},
+}
+
 REPORT: dict[str, Any] = {
     "name": "node-1",
     "url": "http://127.0.0.1:8000",
@@ -32,8 +38,19 @@ REPORT: dict[str, Any] = {
     "time_ns": 1_769_851_800_123_456_789,
     "loaded_bytes": 1_310_720,
     "budget_bytes": 8_589_934_592,
+    "machine": _MACHINE,
 }
 """A `NodeReport` for the documentation."""
+
+
+class MachineAnswer(Told):
+    """The kind of machine that a node computes on: what evidence measured elsewhere is compared with."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_MACHINE]})
+
+    architecture: str
+    features: list[str]
+    packages: dict[str, str]
 
 
 class LoadedVersion(Told):
@@ -74,6 +91,7 @@ class Node(Told):
     clock_ahead_s: float | None = Field(examples=[0.004])
     loaded_bytes: int = Field(examples=[1_310_720])
     budget_bytes: int = Field(examples=[8_589_934_592])
+    machine: MachineAnswer | None = Field(examples=[_MACHINE])
     versions: list[LoadedVersion]
 
     @classmethod
@@ -94,6 +112,7 @@ class Node(Told):
             clock_ahead_s=None if record.clock_ahead_s is None else round(record.clock_ahead_s, 3),
             loaded_bytes=report.loaded_bytes,
             budget_bytes=report.budget_bytes,
+            machine=None if report.machine is None else MachineAnswer.model_validate(report.machine),
             versions=[LoadedVersion.model_validate(version) for version in versions],
         )
 

@@ -13,7 +13,7 @@ from forebay.control.registry import VersionRecord
 
 _DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _TIME = "2026-11-22T09:30:00Z"
-_ALIAS: JsonDict = {"name": "champion", "version": 3, "updated_at": _TIME}
+_ALIAS: JsonDict = {"name": "champion", "version": 3, "protected": False, "updated_at": _TIME}
 _MODEL: JsonDict = {
     "project": "default",
     "name": "digits",
@@ -150,12 +150,13 @@ class VersionList(Told):
 
 
 class AliasAnswer(Told):
-    """A movable name, and the version it names now."""
+    """A movable name, and the version it names now; a protected one moves only through the gate."""
 
     model_config = ConfigDict(json_schema_extra=_examples(_ALIAS))
 
     name: str
     version: int
+    protected: bool
     updated_at: datetime
 
 
@@ -168,11 +169,16 @@ class AliasList(Told):
 
 
 class AliasMove(Asked):
-    """The version that an alias is to name."""
+    """The version that an alias is to name, and whether the gate is to stand before it (null: as it is).
+
+    With `override`, a reason, the gate's refusal is written down and passed by.
+    """
 
     model_config = ConfigDict(json_schema_extra=_examples({"version": 1}))
 
     version: int = Field(ge=1, strict=True)
+    protected: bool | None = Field(default=None, strict=True)
+    override: str | None = None
 
 
 class ModelAnswer(Told):

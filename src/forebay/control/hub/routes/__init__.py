@@ -4,10 +4,12 @@ from fastapi import APIRouter
 
 from forebay.control.hub.routes import (
     access,
+    audit,
     billing,
     blobs,
     deployments,
     jobs,
+    keeping,
     monitor,
     nodes,
     registry,
@@ -24,5 +26,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     nodes.router,
     snapshots.router,
     billing.router,
+    keeping.router,
+    audit.router,
 )
 """Each room's router; `application` includes them in this order."""

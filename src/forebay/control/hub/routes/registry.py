@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import StreamingResponse
 
 from forebay.control.hub.bodies.registry import (
@@ -18,17 +18,19 @@ from forebay.control.hub.bodies.registry import (
     VersionAnswer,
     VersionList,
 )
-from forebay.control.hub.guard import in_project
+from forebay.control.hub.guard import gate_for, in_project, overriding
 from forebay.control.hub.problems import problems
 from forebay.control.hub.routes.blobs import BYTES_ANSWER, streamed
 from forebay.control.hub.services import Hub
-from forebay.core import ModelRef, Permission
+from forebay.core import ModelRef, Permission, Principal
 from forebay.core.errors import NotFound
 
 router = APIRouter(prefix="/api/v1/projects/{project}/models", tags=["models"])
 
 _READS = [Depends(in_project(Permission.READ))]
 _PUBLISHES = [Depends(in_project(Permission.PUBLISH))]
+Publisher = Annotated[Principal, Depends(in_project(Permission.PUBLISH))]
+Reason = Annotated[str | None, Query(description="Why a protection is passed by; needs `override`.")]
 Number = Annotated[int, Path(ge=1)]
 Which = Annotated[str, Path(description="A number, `latest`, or an alias.", examples=["1"])]
 
@@ -90,21 +92,28 @@ def list_aliases(project: str, model: str, hub: Hub) -> AliasList:
     return AliasList.model_validate({"items": hub.registry.aliases(project, model)})
 
 
-@router.put("/{model}/aliases/{alias}", dependencies=_PUBLISHES, responses=problems(409))
-def set_alias(project: str, model: str, alias: str, body: AliasMove, hub: Hub) -> AliasAnswer:
-    """Let an alias name a version from now on; deployments that name the alias follow it at once."""
-    return AliasAnswer.model_validate(hub.registry.set_alias(project, model, alias, body.version))
+@router.put("/{model}/aliases/{alias}", responses=problems(409))
+def set_alias(project: str, model: str, alias: str, body: AliasMove, who: Publisher, hub: Hub) -> AliasAnswer:
+    """Let an alias name a version from now on; deployments that name the alias follow it at once.
+
+    A protected alias, and one that a deployment follows, refuses a version that does not prove what the
+    model keeps.
+    """
+    gate = gate_for(hub, who, body.override)
+    moved = hub.registry.set_alias(project, model, alias, body.version, protected=body.protected, gate=gate)
+    return AliasAnswer.model_validate(moved)
 
 
 @router.delete(
     "/{model}/aliases/{alias}",
     status_code=HTTPStatus.NO_CONTENT,
-    dependencies=_PUBLISHES,
     responses=problems(409),
 )
-def remove_alias(project: str, model: str, alias: str, hub: Hub) -> None:
-    """Forget an alias that no deployment follows."""
-    hub.registry.remove_alias(project, model, alias)
+def remove_alias(
+    project: str, model: str, alias: str, who: Publisher, hub: Hub, override: Reason = None
+) -> None:
+    """Forget an alias that no deployment follows, and that is not protected."""
+    hub.registry.remove_alias(project, model, alias, override=overriding(who, override))
 
 
 def _ref(model: str, version: str) -> ModelRef:

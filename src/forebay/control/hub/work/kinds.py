@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,7 +12,7 @@ import msgspec
 from forebay.control.hub.work.publishing import read_evidence
 from forebay.control.hub.work.requests import PublishRequest, Request, ScriptRequest, TrainRequest, request_of
 from forebay.control.jobs import Errand, JobKind, Step
-from forebay.control.registry import Registry
+from forebay.control.registry import CLAIMED, KIND, Registry
 from forebay.control.store import Blobs
 from forebay.core import INFO_NAME, ArtifactInfo, FileEntry, Manifest
 from forebay.core.errors import Malformed, Unsupported
@@ -73,7 +73,7 @@ def _publish(blobs: Blobs, registry: Registry) -> JobKind:
     def register(errand: Errand) -> dict[str, Any]:
         request = request_of(PublishRequest, errand.request)
         info = ArtifactInfo.decode((errand.folder / "fetch" / INFO_NAME).read_bytes())
-        evidence = [*request.evidence, read_evidence(errand.folder / "verify")]
+        evidence = [*_claimed(request.evidence, errand), read_evidence(errand.folder / "verify")]
         said = (request.card, request.lineage, evidence)
         record = registry.register_version(
             errand.project, request.name, request.manifest, info, *said, job_id=errand.job_id
@@ -106,7 +106,7 @@ def _script(blobs: Blobs, registry: Registry, *, allow_code: bool) -> JobKind:
         info = ArtifactInfo.decode((ran / PUBLISHED / INFO_NAME).read_bytes())
         said = msgspec.json.decode((ran / SAID).read_bytes(), type=RunSaid)
         lineage = {**said.lineage, "script": request.files.digest, "parameters": request.parameters}
-        evidence = [*said.evidence, read_evidence(ran)]
+        evidence = [*_claimed(said.evidence, errand), read_evidence(ran)]
         record = registry.register_version(
             errand.project,
             request.name,
@@ -125,6 +125,11 @@ def _script(blobs: Blobs, registry: Registry, *, allow_code: bool) -> JobKind:
         Step("register", register, final=True, weight=0.2),
     )
     return JobKind("script", steps, check, _command("script"))
+
+
+def _claimed(evidence: Iterable[dict[str, Any]], errand: Errand) -> list[dict[str, Any]]:
+    """*evidence* that was sent along: what it says of losses is marked, and opens no gate."""
+    return [entry | {CLAIMED: errand.job_id} if entry.get("kind") == KIND else entry for entry in evidence]
 
 
 def _plain(request: Request) -> dict[str, Any]:

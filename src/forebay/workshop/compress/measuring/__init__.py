@@ -1,6 +1,5 @@
 """What a candidate costs and answers, on this machine, in the backend and the lane that will serve it."""
 
-from forebay.workshop.compress.measuring.fingerprint import fingerprint, same_kind
 from forebay.workshop.compress.measuring.lanes import Answered, Costs, Stand, answered, race
 from forebay.workshop.compress.measuring.weighing import Weight, weigh
 
@@ -10,8 +9,6 @@ __all__ = [
     "Stand",
     "Weight",
     "answered",
-    "fingerprint",
     "race",
-    "same_kind",
     "weigh",
 ]

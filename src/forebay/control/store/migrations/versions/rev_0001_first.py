@@ -26,6 +26,7 @@ _DEFAULT_PLAN = {
 def upgrade() -> None:
     """Make everything."""
     _store()
+    _audit()
     _access()
     _registry()
     _deploy()
@@ -43,6 +44,38 @@ def _store() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_hub_state"),
     )
     op.bulk_insert(state, [{"id": 1, "hub": secrets.token_hex(8), "snapshot": 1}])
+
+
+def _audit() -> None:
+    op.create_table(
+        "audit",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("time", _TIME, nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("project", "key_id", "action")),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("subject", "detail")),
+        sa.PrimaryKeyConstraint("number", name="pk_audit"),
+    )
+    op.create_index("audit_by_project", "audit", ["project", "number"])
+    _only_append("audit")
+
+
+def _only_append(table: str) -> None:
+    """Let the database itself refuse to change what was written down."""
+    if op.get_bind().dialect.name == "sqlite":
+        for deed in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER {table}_no_{deed.lower()} BEFORE {deed} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is only appended to'); END"
+            )
+        return
+    op.execute(
+        f"CREATE FUNCTION {table}_only_append() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{table} is only appended to'; END $$"
+    )
+    op.execute(
+        f"CREATE TRIGGER {table}_only_append BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_only_append()"
+    )
 
 
 def _access() -> None:
@@ -103,12 +136,30 @@ def _registry() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("snapshot", sa.Integer(), nullable=False),
+        sa.Column("protected", sa.Boolean(), nullable=False),
         sa.Column("updated_at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("project", "model", "name", name="pk_aliases"),
         sa.ForeignKeyConstraint(
             ["project", "model", "version"],
             ["versions.project", "versions.model", "versions.version"],
             name="fk_aliases_project_model_version",
+        ),
+    )
+    _keeps()
+
+
+def _keeps() -> None:
+    op.create_table(
+        "keeps",
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("project", "model", "promises", "data")),
+        sa.Column("reference", sa.Integer(), nullable=False),
+        sa.Column("set_by", sa.Text(), nullable=False),
+        sa.Column("set_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("project", "model", name="pk_keeps"),
+        sa.ForeignKeyConstraint(
+            ["project", "model", "reference"],
+            ["versions.project", "versions.model", "versions.version"],
+            name="fk_keeps_project_model_reference",
         ),
     )
 

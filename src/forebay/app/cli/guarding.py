@@ -1,0 +1,94 @@
+"""keep, audit."""
+
+from __future__ import annotations
+
+import click
+
+from forebay.app.cli import paper
+from forebay.app.cli.frame import Talk, talking
+from forebay.client.results import AuditEntry, Keep
+from forebay.core import ModelRef
+from forebay.core.errors import Malformed
+
+
+@click.command()
+@click.argument("model", metavar="NAME")
+@click.argument("promises", metavar="[PROMISES]", required=False)
+@click.option("--data", metavar="DIGEST", help="The rows to prove it on; else those of the first proof.")
+@click.option(
+    "--of",
+    metavar="V",
+    type=click.IntRange(1),
+    help="The version it is relative to; else the newest original.",
+)
+@click.option("--clear", is_flag=True, help="Hold NAME to nothing any more; needs --override.")
+@click.option("--override", metavar="REASON", help="Why what stands is changed; needs a key that may.")
+@talking
+def keep(
+    talk: Talk,
+    model: str,
+    promises: str | None,
+    data: str | None,
+    of: int | None,
+    clear: bool,
+    override: str | None,
+) -> None:
+    """Say what every version of a model keeps; without PROMISES, show it.
+
+    `forebay keep digits "accuracy>=-0.5"`: from now on its deployment, and its protected aliases, refuse
+    a version whose evidence does not prove that.
+    """
+    name = ModelRef.parse(model).model
+    if clear:
+        _clear(talk, name, promises, override)
+    elif promises is None:
+        if data or of or override:
+            raise Malformed(f'what is {name} to keep? write `forebay keep {name} "accuracy>=-0.5" …`')
+        found = talk.hub.keeps(name)
+        talk.answer(found, lambda: _show(found))
+    else:
+        kept = talk.hub.keeps.set(name, promises, data=data, of=of, override=override)
+        talk.answer(kept, lambda: _show(kept))
+
+
+def _clear(talk: Talk, name: str, promises: str | None, override: str | None) -> None:
+    if promises is not None:
+        raise Malformed("--clear and promises contradict each other; give one of them")
+    if override is None:
+        raise Malformed(f'say why: `forebay keep {name} --clear --override "…"`')
+    talk.hub.keeps.clear(name, override)
+    talk.answer({"model": name, "promises": []}, lambda: paper.line(f"{name} keeps nothing any more"))
+
+
+def _show(kept: Keep) -> None:
+    paper.facts(
+        [
+            ("model", kept.model),
+            ("keeps", kept.promises),
+            ("against", f"version {kept.of}"),
+            ("on data", kept.data or "of the first proof"),
+            ("protects", kept.protected),
+            ("set", kept.set_at),
+            ("by key", kept.set_by),
+            *(("note", note) for note in kept.notes),
+        ]
+    )
+
+
+@click.command()
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many."
+)
+@click.option("--before", type=click.IntRange(1), metavar="NUMBER", help="Only what is older than this.")
+@click.option("--everywhere", is_flag=True, help="Of every project, for administrators.")
+@talking
+def audit(talk: Talk, limit: int, before: int | None, everywhere: bool) -> None:
+    """Say who did what, the newest first: overrides with their reasons, and changes of promises."""
+    found = talk.hub.audit(limit=limit, before=before, everywhere=everywhere)
+    names = ("Number", "Time", "Project", "Key", "Action", "Subject", "Detail")
+    talk.answer(found, lambda: paper.table(names, map(_row, found), empty="Nothing stands in the audit yet."))
+
+
+def _row(entry: AuditEntry) -> list[object]:
+    told = "; ".join(f"{name}: {text}" for name, text in entry.detail.items() if text)
+    return [entry.number, entry.time, entry.project, entry.key_id, entry.action, entry.subject, told]
