@@ -37,7 +37,7 @@ def toy_kinds() -> dict[str, JobKind]:
     return {"toy": JobKind("toy", steps, _check, _command)}
 
 
-def _check(request: dict[str, Any]) -> dict[str, Any]:
+def _check(_project: str, request: dict[str, Any]) -> dict[str, Any]:
     if unknown := set(request) - {*STEPS, "die", "note"}:
         raise Malformed(f"a toy has no step {unknown.pop()!r}")
     return request

@@ -33,7 +33,7 @@ class DyingRegistry(Registry):
 
 
 def main(database_url: str, home: Path, dies: str) -> None:
-    """Work until killed; each line of standard input is a training, or a script, to submit."""
+    """Work until killed; each line of standard input is a training, a script or a compression to submit."""
     database, blobs = Database(database_url), FolderBlobs(home / "blobs")
     registry = DyingRegistry(database, blobs)
     registry.dies = dies
@@ -43,7 +43,12 @@ def main(database_url: str, home: Path, dies: str) -> None:
     _say("ready")
     for line in sys.stdin:
         request = json.loads(line)
-        _say(jobs.submit("default", "script" if "script" in request else "train", request, "key"))
+        _say(jobs.submit("default", _kind_of(request), request, "key"))
+
+
+def _kind_of(request: dict[str, Any]) -> str:
+    words = {"script": "script", "keep": "compress"}
+    return next((kind for word, kind in words.items() if word in request), "train")
 
 
 def _say(text: str) -> None:

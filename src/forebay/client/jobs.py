@@ -40,7 +40,7 @@ class StillRunning(KeyboardInterrupt):
 
 
 class JobEvent(msgspec.Struct, frozen=True):
-    """One thing that a job said: `kind` is progress, log, metric or state; all of it is in `data`.
+    """One thing that a job said: `kind` is progress, log, metric, candidate or state; all of it is in `data`.
 
     A progress has `step`, `fraction` (of that step, 0 to 1) and `text`.
     """

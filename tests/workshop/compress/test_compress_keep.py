@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,10 +14,12 @@ from forebay.core.errors import Malformed
 from forebay.workshop.compress.keep import (
     METRICS,
     Answers,
+    Finding,
     Promise,
     Sight,
     Verdict,
     judge,
+    margin,
     parse,
     standing,
 )
@@ -161,11 +164,21 @@ def test_relative_promises_of_a_regression_follow_the_original() -> None:
     sight = Sight(truth, Answers(values=before * 1.001), Answers(values=before))
     (finding,) = judge(parse("rmse<=+2%"), sight)
     assert finding.verdict is Verdict.KEPT
-    assert 0 < finding.change < 0.5
+    assert finding.change == pytest.approx(0.1, abs=0.1)
     worse = Sight(truth, Answers(values=before + 1.0), Answers(values=before))
     assert judge(parse("rmse<=+2%"), worse)[0].verdict is Verdict.BROKEN
     ruined = Sight(truth, Answers(values=before * np.nan), Answers(values=before))
-    assert judge(parse("rmse<=+2%"), ruined)[0].verdict is Verdict.BROKEN
+    (finding,) = judge(parse("rmse<=+2%"), ruined)
+    assert (finding.verdict, finding.after) == (Verdict.BROKEN, None)
+    assert "unknown" in finding.sentence
+
+
+def test_what_has_no_bound_is_written_down_and_read_again() -> None:
+    labels = wrong(1, 40)
+    (finding,) = judge(parse("macro_f1>=-1"), labelled(["a"] * 40, labels, labels))
+    assert (finding.verdict, finding.low, finding.high) == (Verdict.UNPROVEN, None, None)
+    assert margin([finding]) == -np.inf
+    assert msgspec.json.decode(msgspec.json.encode(finding), type=Finding) == finding
 
 
 def test_agreement_and_cosine_need_no_labels() -> None:

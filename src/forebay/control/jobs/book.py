@@ -18,7 +18,7 @@ from forebay.control.store import Database
 from forebay.core.errors import Conflict, NotFound
 
 _MOST_EVENTS = 20_000
-_KINDS = frozenset({"progress", "log", "metric"})
+_KINDS = frozenset({"progress", "log", "metric", "candidate"})
 
 
 class Book:

@@ -68,7 +68,7 @@ class Jobs:
             raise Malformed(
                 f"there are no jobs of the kind {kind!r}; there is {', '.join(sorted(self._kinds))}"
             )
-        checked = self._kinds[kind].check(request)
+        checked = self._kinds[kind].check(project, request)
         job_id = f"job-{secrets.token_hex(8)}"
         self._book.add(job_id, project, kind, checked, key_id)
         self._durable.enqueue(job_id)

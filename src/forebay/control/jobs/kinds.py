@@ -44,14 +44,14 @@ class Step:
 class JobKind:
     """One kind of job.
 
-    `check` gives the request as it is kept, or raises `Malformed`. `command` is the child of a step: it
-    reads `request.json` and the folders of earlier steps below the job's folder, fills the folder
-    `STEP.part` and renames it to `STEP` when it is complete.
+    `check` gets the project and a request, and gives the request as it is kept, or raises `Malformed`.
+    `command` is the child of a step: it reads `request.json` and the folders of earlier steps below the job's
+    folder, fills the folder `STEP.part` and renames it to `STEP` when it is complete.
     """
 
     name: str
     steps: tuple[Step, ...]
-    check: Callable[[dict[str, Any]], dict[str, Any]]
+    check: Callable[[str, dict[str, Any]], dict[str, Any]]
     command: Callable[[str, Path], list[str]]
 
     def step(self, name: str) -> Step:

@@ -30,7 +30,10 @@ class JobRecord(msgspec.Struct, frozen=True):
 
 
 class JobEvent(msgspec.Struct, frozen=True):
-    """One thing that a job told: `progress`, `log`, `metric` or `state`, with its own fields in `body`."""
+    """One thing that a job told, with its own fields in `body`.
+
+    It is a `progress`, `log`, `metric`, `candidate` (of a compression) or `state`.
+    """
 
     seq: int
     time: datetime

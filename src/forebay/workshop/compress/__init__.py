@@ -12,16 +12,21 @@ artifact on disk, and goes on where it was when it is killed. `remake` follows a
     trial       one candidate: made, judged at every batch size, timed beside the original
     searching   the order in which candidates are tried, and which is taken
     tried       what came of them, on disk line by line
-    evidence    the document; report and pareto: the page
+    evidence    the document; report and pareto: the page; card: the same in Markdown
+    tables      a table with a target, as rows
 """
 
+from forebay.workshop.compress.card import card_of, front_rows
 from forebay.workshop.compress.compression import EVIDENCE_NAME, REPORT_NAME, Compressed, compress
 from forebay.workshop.compress.drafts import Source
 from forebay.workshop.compress.evidence import Evidence
 from forebay.workshop.compress.notebook import inputs_of, search, truth_of
 from forebay.workshop.compress.parts import Rows
 from forebay.workshop.compress.recipes import remake
+from forebay.workshop.compress.report import page
+from forebay.workshop.compress.searching import front
 from forebay.workshop.compress.steps import STEPS, Step
+from forebay.workshop.compress.tables import rows_of_table
 from forebay.workshop.compress.wishes import Goal, Wish
 
 __all__ = [
@@ -35,9 +40,14 @@ __all__ = [
     "Source",
     "Step",
     "Wish",
+    "card_of",
     "compress",
+    "front",
+    "front_rows",
     "inputs_of",
+    "page",
     "remake",
+    "rows_of_table",
     "search",
     "truth_of",
 ]

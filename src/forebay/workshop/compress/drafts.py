@@ -15,6 +15,7 @@ from forebay.workshop.compress.keep import Answers
 from forebay.workshop.compress.parts import Rows
 
 MODEL_NAME = "model.onnx"
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,13 @@ class Draft:
         return replace(self, graph=proto.SerializeToString(deterministic=True))
 
     def save(self, folder: Path, source: Source) -> Manifest:
-        """Write it as an artifact that keeps its source's signature and sample."""
+        """Write it as an artifact that keeps its source's signature, sample and tokenizer."""
         info = replace_info(source.info, self)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MODEL_NAME).write_bytes(self.graph)
-        if info.sample:
-            (folder / info.sample).write_bytes((source.folder / info.sample).read_bytes())
+        for name in filter(None, (info.sample, *_TOKENIZER)):
+            if (source.folder / name).is_file():
+                (folder / name).write_bytes((source.folder / name).read_bytes())
         (folder / INFO_NAME).write_bytes(info.encode())
         return Manifest.of_folder(folder)
 

@@ -173,7 +173,7 @@ def _candidate(tried: Tried, best: bool) -> list[str]:
     if tried.outcome is Outcome.FAILED:
         return [name, "", "", "", "failed", tried.reason]
     times = [f"{tried.ratio('p50_s', size):.2f}" for size in (1, 32)] if tried.costs else ["", ""]
-    size = f"{tried.disk_bytes / max(1, tried.original_disk_bytes):.2f}"
+    size = f"{tried.size:.2f}"
     figures = "; ".join(finding.figures for finding in tried.findings)
     return [name, *times, size, str(tried.verdict), figures]
 

@@ -85,8 +85,9 @@ def try_all(
 def told(tried: Tried, goal: Goal) -> dict[str, object]:
     """A candidate as an event: a row of a live table."""
     row: dict[str, object] = {"name": tried.name, "outcome": str(tried.outcome), "reason": tried.reason}
+    row |= {"text": tried.line}
     if tried.outcome is Outcome.MEASURED:
-        row |= {"verdict": str(tried.verdict), "disk_bytes": tried.disk_bytes}
+        row |= {"verdict": str(tried.verdict), "disk_bytes": tried.disk_bytes, "size": round(tried.size, 4)}
         row |= {"findings": [finding.figures for finding in tried.findings]}
     if tried.costs:
         row |= {"burden": round(goal.burden(tried), 4), "latency": round(tried.ratio("p50_s", 1), 4)}

@@ -61,6 +61,22 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
         """The recipe in words."""
         return " + ".join(self.recipe)
 
+    @property
+    def size(self) -> float:
+        """On disk, as a share of the original's."""
+        return self.disk_bytes / max(1, self.original_disk_bytes)
+
+    @property
+    def line(self) -> str:
+        """What came of it, in a line."""
+        if self.outcome is not Outcome.MEASURED:
+            failed = " failed" if self.outcome is Outcome.FAILED else ""
+            return f"{self.name}{failed}: {self.reason}"
+        times = [f"{self.ratio('p50_s', rows):.2f} of the time in {rows}" for rows in (1, 32) if self.costs]
+        shares = ", ".join([*times, f"{self.size:.2f} of the size"])
+        figures = "; ".join(finding.figures for finding in self.findings)
+        return f"{self.name}: {shares}; {figures}; {self.verdict}"
+
     def ratio(self, figure: str, batch_rows: int) -> float:
         """A figure of `costs` as a share of the original's in the same race."""
         own, original = (

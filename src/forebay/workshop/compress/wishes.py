@@ -27,7 +27,7 @@ class Goal(StrEnum):
     def burden(self, tried: Tried) -> float:
         """How much of it is left, as a share of the original's; smaller is better."""
         if self is Goal.SIZE:
-            return tried.disk_bytes / max(1, tried.original_disk_bytes)
+            return tried.size
         if self is Goal.MEMORY:
             return tried.memory_bytes / max(1, tried.original_memory_bytes)
         if self is Goal.ENERGY:

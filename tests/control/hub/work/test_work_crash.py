@@ -20,6 +20,7 @@ from forebay.control.jobs import Jobs, State
 from forebay.control.registry import Registry
 from forebay.control.store import Database, FolderBlobs
 from support.flowers import flowers
+from support.small_networks import artifact, parquet, put, registered
 from support.toy_jobs import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -125,3 +126,50 @@ def test_a_training_goes_on_and_registers_one_version(database: Database, tmp_pa
     )
     kept_files = registry.versions("default", "flowers")[0].manifest.files
     assert all(blobs.size(entry.sha256) == entry.size_bytes for entry in kept_files)
+
+
+def test_a_compression_goes_on_after_the_candidates_that_were_done(
+    database: Database, tmp_path: Path
+) -> None:
+    blobs = FolderBlobs(tmp_path / "blobs")
+    registry = Registry(database, blobs)
+    looking = Jobs(database, "", tmp_path / "jobs", job_kinds(blobs, registry))
+    registered(registry, blobs, artifact(tmp_path / "artifact"), "digits")
+    data = parquet(tmp_path / "eval.parquet").read_bytes()
+    request: dict[str, Any] = {"model": "digits:1", "data": {"sha256": put(blobs, data), "format": "parquet"}}
+    request |= {"target": "digit", "keep": "accuracy>=-4", "goal": "size", "time_budget_s": 25.0}
+    request |= {"slices": ["half"]}
+
+    def logged(job_id: str) -> list[tuple[str, tuple[str, ...]]]:
+        """What began and what ended, in this order."""
+        path = tmp_path / "jobs" / job_id / "candidates" / "search.jsonl"
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        entries = [json.loads(line) for line in lines]
+        return [(each["type"], tuple(each.get("tried", each)["recipe"])) for each in entries]
+
+    def ended(job_id: str) -> set[tuple[str, ...]]:
+        return {recipe for kind, recipe in logged(job_id) if kind == "_Ended"}
+
+    with running(database, tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.flush()
+        job_id = process.stdout.readline().decode().strip()
+        wait_until(lambda: len(ended(job_id)) >= 2, "two candidates", 90.0)
+        process.kill()
+        assert process.wait(60) == -signal.SIGKILL
+    before, done = logged(job_id), ended(job_id)
+
+    with running(database, tmp_path):
+        wait_until(lambda: len(ended(job_id)) > len(done), "the search to go on", 90.0)
+        since = logged(job_id)[len(before) :]
+        assert not {recipe for _, recipe in since} & done, "nothing that was done is done again"
+        wait_until(lambda: looking.get(job_id).state.over, "the end", 150.0)
+    job = looking.get(job_id)
+    assert (job.state, job.error) == (State.SUCCEEDED, None)
+    assert [version.version for version in registry.versions("default", "digits")] == [1, 2]
+    small = registry.versions("default", "digits")[1]
+    assert small.lineage["parent"] == "digits:1"
+    [evidence] = small.evidence
+    assert done <= {tuple(tried["recipe"]) for tried in evidence["tried"]}

@@ -23,6 +23,17 @@ _TRAIN: JsonDict = {
         "time_budget_s": 120.0,
     },
 }
+_COMPRESS: JsonDict = {
+    "kind": "compress",
+    "request": {
+        "model": "iris:1",
+        "data": {"sha256": _DIGEST, "format": "parquet"},
+        "target": "species",
+        "keep": "accuracy>=-0.5",
+        "goal": "latency",
+        "time_budget_s": 600.0,
+    },
+}
 _JOB: JsonDict = {
     "id": "job-5f0c0ffee5f0c0ff",
     "project": "default",
@@ -45,9 +56,9 @@ EVENT_STREAM = (
 
 
 class JobBody(Asked):
-    """Work to do: `train`, `publish` or `script`, and what that kind asks for."""
+    """Work to do: `train`, `compress`, `publish` or `script`, and what that kind asks for."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_TRAIN]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_TRAIN, _COMPRESS]})
 
     kind: str
     request: dict[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -52,13 +53,19 @@ Changed = Annotated[JobRecord, Depends(_changeable)]
 @router.post("/projects/{project}/jobs", status_code=HTTPStatus.ACCEPTED)
 def submit_job(project: str, body: JobBody, who: Publisher, hub: Hub, response: Response) -> JobAnswer:
     """Ask for work. It goes on whatever becomes of this connection, or of the hub."""
-    name = body.request.get("name")
-    who.require(Permission.PUBLISH, name if isinstance(name, str) else None)
+    for model in _models_of(body):
+        who.require(Permission.PUBLISH, model)
     if body.kind == "publish":
         check_code(hub.blobs, body.request, who)
     if body.kind == "script":
         who.require(Permission.CODE)
     return _submitted(hub.jobs, project, body.kind, body.request, who, response)
+
+
+def _models_of(body: JobBody) -> list[str]:
+    """The models that a job works on: the one that it adds a version to, and the one that it begins with."""
+    words = [body.request.get(word) for word in ("name", "model")]
+    return [re.split("[:@]", word, maxsplit=1)[0] for word in words if isinstance(word, str) and word]
 
 
 @router.post("/projects/{project}/models/{model}/versions", status_code=HTTPStatus.ACCEPTED)

@@ -45,13 +45,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _work(kind: str, step: str) -> Callable[[Path, Path, Callable[[Mapping[str, Any]], None]], None]:
-    from forebay.control.hub.work import publishing, script, training  # noqa: PLC0415 (heavy: the leash comes first)
+    from forebay.control.hub.work import compressing, publishing, script, training  # noqa: PLC0415 (heavy: the leash comes first)
 
     return {
         ("train", "prepare"): training.prepare_data,
         ("train", "choose"): training.choose_estimator,
         ("train", "build"): training.build_artifact,
         ("publish", "verify"): publishing.verify_artifact,
+        ("compress", "search"): compressing.search_smaller,
         ("script", "run"): script.run_script,
     }[kind, step]
 

@@ -9,14 +9,24 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from forebay.control.hub.work.compressing import KNOWN, SOURCE, load_evidence
+from forebay.control.hub.work.parents import check_parent, lineage_of, made_before, parent_of, pinned
 from forebay.control.hub.work.publishing import read_evidence
-from forebay.control.hub.work.requests import PublishRequest, Request, ScriptRequest, TrainRequest, request_of
+from forebay.control.hub.work.requests import (
+    CompressRequest,
+    PublishRequest,
+    Request,
+    ScriptRequest,
+    TrainRequest,
+    request_of,
+)
 from forebay.control.jobs import Errand, JobKind, Step
 from forebay.control.registry import CLAIMED, KIND, Registry
 from forebay.control.store import Blobs
-from forebay.core import INFO_NAME, ArtifactInfo, FileEntry, Manifest
-from forebay.core.errors import Malformed, Unsupported
+from forebay.core import INFO_NAME, ArtifactInfo, FileEntry, Manifest, ModelRef
+from forebay.core.errors import Malformed, NotFound, Unsupported
 from forebay.core.runs import PUBLISHED, SAID, RunSaid
+from forebay.workshop.compress import card_of
 from forebay.workshop.train import ARTIFACT, load_report
 
 _CHUNK_BYTES = 1 << 20
@@ -27,15 +37,15 @@ def job_kinds(blobs: Blobs, registry: Registry, *, allow_code: bool = False) -> 
     return {
         "train": _train(blobs, registry),
         "publish": _publish(blobs, registry),
+        "compress": _compress(blobs, registry),
         "script": _script(blobs, registry, allow_code=allow_code),
     }
 
 
 def _train(blobs: Blobs, registry: Registry) -> JobKind:
-    def check(values: dict[str, Any]) -> dict[str, Any]:
+    def check(_project: str, values: dict[str, Any]) -> dict[str, Any]:
         request = request_of(TrainRequest, values)
-        if blobs.touch(request.data.sha256) is None:
-            raise Malformed(f"upload the data first: there is no blob {request.data.sha256}")
+        _data_must_be_there(blobs, request.data.sha256)
         return _plain(request)
 
     def fetch(errand: Errand) -> None:
@@ -61,7 +71,7 @@ def _train(blobs: Blobs, registry: Registry) -> JobKind:
 
 
 def _publish(blobs: Blobs, registry: Registry) -> JobKind:
-    def check(values: dict[str, Any]) -> dict[str, Any]:
+    def check(_project: str, values: dict[str, Any]) -> dict[str, Any]:
         request = request_of(PublishRequest, values)
         _must_be_there(blobs, request.manifest)
         return _plain(request)
@@ -84,8 +94,53 @@ def _publish(blobs: Blobs, registry: Registry) -> JobKind:
     return JobKind("publish", steps, check, _command("publish"))
 
 
+def _compress(blobs: Blobs, registry: Registry) -> JobKind:
+    def check(project: str, values: dict[str, Any]) -> dict[str, Any]:
+        request = request_of(CompressRequest, values)
+        parent = parent_of(registry, project, ModelRef.parse(request.model))
+        _data_must_be_there(blobs, request.data.sha256)
+        return _plain(pinned(request, parent))
+
+    def fetch(errand: Errand) -> None:
+        request = request_of(CompressRequest, errand.request)
+        parent = registry.version(errand.project, ModelRef.parse(request.model))
+        check_parent(parent)  # it may have been retired since
+        for entry in parent.manifest.files:
+            _copy(blobs, entry.sha256, errand.output / SOURCE / entry.path)
+        _copy(blobs, request.data.sha256, errand.output / request.file_name)
+        try:
+            siblings = registry.versions(errand.project, request.name)
+        except NotFound:  # a new name: this is its first version
+            siblings = []
+        known = made_before(request, parent, siblings)
+        if known is not None:
+            (errand.output / KNOWN).write_bytes(msgspec.json.encode(known))
+
+    def register(errand: Errand) -> dict[str, Any]:
+        request = request_of(CompressRequest, errand.request)
+        parent = registry.version(errand.project, ModelRef.parse(request.model))
+        found = errand.folder / "search"
+        evidence = load_evidence(found)
+        manifest = _upload(blobs, found / ARTIFACT)
+        info = ArtifactInfo.decode((found / ARTIFACT / INFO_NAME).read_bytes())
+        card = card_of(request.name, request.model, evidence)
+        said = (card, lineage_of(request, parent, evidence), [msgspec.to_builtins(evidence, str_keys=True)])
+        record = registry.register_version(
+            errand.project, request.name, manifest, info, *said, job_id=errand.job_id
+        )
+        told = {"model": record.model, "version": record.version, "digest": record.artifact}
+        return told | {"parent": request.model, "sentence": evidence.sentence}
+
+    steps = (
+        Step("fetch", fetch, weight=0.2),
+        Step("search", weight=9.0),
+        Step("register", register, final=True, weight=0.2),
+    )
+    return JobKind("compress", steps, check, _command("compress"))
+
+
 def _script(blobs: Blobs, registry: Registry, *, allow_code: bool) -> JobKind:
-    def check(values: dict[str, Any]) -> dict[str, Any]:
+    def check(_project: str, values: dict[str, Any]) -> dict[str, Any]:
         if not allow_code:
             raise Unsupported(
                 "this hub runs no scripts of others; its operator may allow it with FOREBAY_ALLOW_CODE=1"
@@ -139,6 +194,11 @@ def _plain(request: Request) -> dict[str, Any]:
 
 def _command(kind: str) -> Callable[[str, Path], list[str]]:
     return lambda step, folder: [sys.executable, "-m", "forebay.control.hub.work", kind, step, str(folder)]
+
+
+def _data_must_be_there(blobs: Blobs, sha256: str) -> None:
+    if blobs.touch(sha256) is None:
+        raise Malformed(f"upload the data first: there is no blob {sha256}")
 
 
 def _must_be_there(blobs: Blobs, manifest: Manifest) -> None:

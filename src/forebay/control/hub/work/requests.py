@@ -7,13 +7,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from forebay.core import INFO_NAME, Manifest, checked_name
+from forebay.core import INFO_NAME, Manifest, ModelRef, checked_name
 from forebay.core.artifact import checked_digest
 from forebay.core.errors import Malformed
 from forebay.core.runs import Parameter
+from forebay.workshop.compress import Wish
 from forebay.workshop.train.recipe import Recipe, one_of
 
 FORMATS = ("csv", "parquet", "jsonl", "images")
+TABLES = ("csv", "parquet", "jsonl")
 
 
 class DataRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +59,48 @@ class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         Manifest.decode(self.manifest.encode())
         if not any(entry.path == INFO_NAME for entry in self.manifest.files):
             raise Malformed(f"the manifest has no {INFO_NAME}; publish what forebay.convert(…).save(…) wrote")
+
+
+class CompressRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A version that is to become smaller or faster, what it may lose, and rows to prove it on.
+
+    `model` is written `digits`, `digits:1` or `digits@champion`, and kept as the version that this meant.
+    `target` is the column with the right answers; without one it is what the version was trained for, as
+    far as a promise needs answers. `name` is the model that the new version belongs to: the same, mostly.
+    """
+
+    model: str
+    data: DataRef
+    keep: str
+    goal: str = "latency"
+    target: str | None = None
+    slices: list[str] = []
+    time_budget_s: float = 600.0
+    seed: int = 0
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what can never work."""
+        reference = ModelRef.parse(self.model)
+        checked_name(self.name or reference.model)
+        checked_digest(self.data.sha256)
+        one_of(self.data.format, TABLES, "format")
+        promises = self.wish.keep
+        named = {promise.where[0] for promise in promises if promise.where} - {"class"}
+        if missing := sorted(named - set(self.slices)):
+            raise Malformed(
+                f"a promise speaks of {missing[0]!r}, which is no slice; name it: --slice {missing[0]}"
+            )
+
+    @property
+    def wish(self) -> Wish:
+        """The promises and the goal; raises `Malformed`."""
+        return Wish.read(self.keep, self.goal, self.time_budget_s, self.seed)
+
+    @property
+    def file_name(self) -> str:
+        """What the data set is called below the job's folder."""
+        return f"data.{self.data.format}"
 
 
 class ScriptRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -20,6 +20,7 @@ from forebay.workshop.compress.keep.sight import Sight
 _FEWEST_DRAWN = 100  # below, drawing again tells nothing new
 _SLACK = 1e-9
 _MINUS = "\N{MINUS SIGN}"
+_UNKNOWN = "unknown"
 
 
 class Verdict(StrEnum):
@@ -46,7 +47,7 @@ class Finding(msgspec.Struct, frozen=True):
 
     `change` is what the promise bounds, as `kind` says: the difference, that in hundredths of `before`, or
     `after` itself; `bound` is what it may be, at least where `larger` is better. `low` and `high` are its
-    interval.
+    interval. None is what cannot be computed, or has no bound: JSON knows neither NaN nor infinity.
     """
 
     promise: str
@@ -55,10 +56,10 @@ class Finding(msgspec.Struct, frozen=True):
     bound: float
     larger: bool
     before: float
-    after: float
-    change: float
-    low: float
-    high: float
+    after: float | None
+    change: float | None
+    low: float | None
+    high: float | None
     rows: int
     verdict: Verdict
 
@@ -96,7 +97,14 @@ def judge(promises: Sequence[Promise], sight: Sight, rows: int | None = None) ->
 
 def margin(findings: Sequence[Finding]) -> float:
     """How far the nearest promise is from being unproven, in its own unit; negative where one is."""
-    return min(each.low - each.bound if each.larger else each.bound - each.high for each in findings)
+    return min(map(_margin, findings))
+
+
+def _margin(finding: Finding) -> float:
+    edge = finding.low if finding.larger else finding.high
+    if edge is None:
+        return -math.inf
+    return edge - finding.bound if finding.larger else finding.bound - edge
 
 
 def standing(findings: Sequence[Finding]) -> Verdict:
@@ -127,13 +135,17 @@ def _finding(promise: Promise, sight: Sight, rows: int | None) -> Finding:
         bound=promise.bound,
         larger=metric.larger,
         before=before * scale,
-        after=after * scale,
-        change=change * shown,
-        low=interval.low * shown,
-        high=interval.high * shown,
+        after=_known(after * scale),
+        change=_known(change * shown),
+        low=_known(interval.low * shown),
+        high=_known(interval.high * shown),
         rows=expected,
         verdict=_verdict(promise, change * shown, Interval(interval.low * shown, interval.high * shown)),
     )
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _kind(promise: Promise) -> Kind:
@@ -218,17 +230,21 @@ def _of_hits(promise: Promise, after: Array, before: Array, rows: int) -> Interv
     return paired_interval(lost * share, gained * share, rows)
 
 
-def plain(value: float) -> str:
+def plain(value: float | None) -> str:
     """Four digits, as people write them."""
+    if value is None:
+        return _UNKNOWN
     return f"{value:.4g}".replace("-", _MINUS)
 
 
-def signed(value: float) -> str:
+def signed(value: float | None) -> str:
     """With its sign, as people write it.
 
     >>> [text.replace(chr(0x2212), "minus ") for text in (signed(-0.23), signed(0.0), signed(1.5))]
     ['minus 0.2', '0.0', '+1.5']
     """
+    if value is None:
+        return _UNKNOWN
     digits = 1 if abs(value) >= 0.1 or value == 0 else 3
     text = f"{value:+.{digits}f}"
     return (text[1:] if float(text) == 0 else text).replace("-", _MINUS)
