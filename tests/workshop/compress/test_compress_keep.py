@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from forebay.core.errors import Malformed
@@ -24,6 +24,7 @@ from forebay.workshop.compress.keep import (
     standing,
 )
 from forebay.workshop.compress.keep.chance import paired_interval
+from forebay.workshop.compress.keep.unseen import spoiled
 
 
 def labelled(truth: list[str] | Any, before: list[str] | Any, after: list[str] | Any) -> Sight:
@@ -221,3 +222,87 @@ def test_an_interval_covers_the_truth_as_often_as_it_says() -> None:
         low, high = paired_interval(float(one), float(other), 500.0)
         covered += low <= -0.01 <= high
     assert 0.92 <= covered / 400 <= 0.98
+
+
+def kinds(rows: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).choice(["a", "b", "c"], rows)
+
+
+def losing(truth: Any, places: Any) -> Any:
+    said = truth.copy()
+    said[places] = np.where(truth[places] == "a", "b", "a")
+    return said
+
+
+@pytest.mark.parametrize("figure", ["macro_f1>=-2", "recall>=-2%", "f1[class=a]>=-3", "precision>=-2"])
+def test_no_row_lost_of_few_proves_nothing_whatever_the_figure(figure: str) -> None:
+    few, many = kinds(110), kinds(1500)
+    (finding,) = judge(parse(figure), labelled(few, few, few))
+    assert (finding.change, finding.verdict) == (0.0, Verdict.UNPROVEN)
+    assert finding.low < -2 < finding.high == 0
+    assert judge(parse(figure), labelled(many, many, many))[0].verdict is Verdict.KEPT
+
+
+def test_the_same_rows_again_leave_a_wider_doubt_than_more_of_them() -> None:
+    lows = []
+    for rows in (120, 240, 480, 960):
+        truth = kinds(rows)
+        lows.append(judge(parse("macro_f1>=-1"), labelled(truth, truth, truth))[0].low)
+    assert lows == sorted(lows)
+
+
+def test_without_a_loss_the_doubt_is_that_of_clopper_and_pearson() -> None:
+    for rows in (150, 600):
+        truth = kinds(rows)
+        (finding,) = judge(parse("recall>=-1%"), labelled(truth, truth, truth))
+        exact = 100 * (1 - 0.025 ** (1 / rows))
+        assert -1.5 * exact < finding.low < -0.9 * exact
+
+
+def test_numbers_that_are_all_the_same_leave_a_doubt_too_and_small_changes_do_not() -> None:
+    draw = np.random.default_rng(0)
+    truth = draw.normal(size=200)
+    before = truth + 0.3 * draw.normal(size=200)
+    same, near = (
+        Sight(truth, Answers(values=said), Answers(values=before)) for said in (before, before * 1.001)
+    )
+    assert judge(parse("rmse<=+2%"), same)[0].verdict is Verdict.UNPROVEN
+    assert judge(parse("rmse<=+2%"), near)[0].verdict is Verdict.KEPT
+    vectors = Sight(None, *[Answers(values=draw.normal(size=(200, 8)))] * 2)
+    (finding,) = judge(parse("cosine>=0.99"), vectors)
+    assert finding.after == 1.0
+    assert finding.low < 0.99
+
+
+@given(st.integers(2, 60), st.integers(0, 60), st.integers(0, 2**32 - 1))
+def test_a_few_rows_are_spoiled_and_none_is_mended(rows: int, lost: int, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    truth = draw.choice(["a", "b", "c"], rows)
+    sight = labelled(truth, truth, losing(truth, draw.integers(0, rows, min(lost, rows))))
+    before, after = (METRICS["accuracy"].figure(each) for each in (sight, spoiled(sight, draw)))
+    assert after <= before
+    assert len(spoiled(sight, draw)) == rows
+
+
+@pytest.mark.slow
+@given(st.integers(100, 300), st.integers(0, 20), st.integers(0, 2**32 - 1))
+@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+def test_an_interval_is_never_a_point_and_holds_what_was_seen(rows: int, lost: int, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    truth = draw.choice(["a", "b", "c"], rows)
+    sight = labelled(truth, truth, losing(truth, draw.choice(rows, lost, replace=False)))
+    for finding in judge(parse("macro_f1>=-1, accuracy>=-1, agreement>=99"), sight):
+        assert finding.low < finding.high
+        assert finding.low - 1e-9 <= finding.change <= finding.high + 1e-9
+
+
+@pytest.mark.slow
+def test_an_interval_by_drawing_covers_rare_losses_as_often_as_it_says() -> None:
+    draw = np.random.default_rng(7)
+    missed = 0
+    for _ in range(80):
+        truth = draw.choice(["a", "b", "c", "d"], 200)
+        sight = labelled(truth, truth, losing(truth, np.flatnonzero(draw.random(200) < 0.01)))
+        (finding,) = judge(parse("macro_f1>=-1"), sight)
+        missed += not finding.low <= -1.0 <= finding.high
+    assert missed <= 4

@@ -12,7 +12,7 @@ from forebay.core import Array
 
 Z = 1.959963984540054
 _STEPS = 60
-RESAMPLES = 800
+RESAMPLES = 600
 
 
 class Interval(NamedTuple):
@@ -72,13 +72,14 @@ def _score(lost: float, gained: float, rows: float, difference: float) -> float:
     return (gained - lost - rows * difference) / math.sqrt(variance)
 
 
-def resampled(figure: Callable[[Array], float], rows: int, draw_rows: int) -> Interval:
+def resampled(figure: Callable[[Array, np.random.Generator], float], rows: int, draw_rows: int) -> Interval:
     """Of any figure, by drawing *draw_rows* of *rows* again and again (the bootstrap; Efron 1979).
 
-    *figure* gets row numbers. Drawn alike for everybody, so that the same data give the same interval.
+    *figure* gets row numbers, and a generator for what it draws itself. Drawn alike for everybody, so that
+    the same data give the same interval.
     """
     draw = np.random.default_rng(20260101)
-    found = np.array([figure(draw.integers(0, rows, draw_rows)) for _ in range(RESAMPLES)])
+    found = np.array([figure(draw.integers(0, rows, draw_rows), draw) for _ in range(RESAMPLES)])
     found = found[np.isfinite(found)]
     if len(found) < RESAMPLES // 2:  # a class so rare that most draws miss it
         return Interval(-math.inf, math.inf)

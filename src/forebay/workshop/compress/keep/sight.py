@@ -67,6 +67,25 @@ class Sight:
         )
 
     @property
+    def coded(self) -> Sight:
+        """The same with numbers for labels, which are compared a hundred times faster than texts."""
+        said, reference = self.said.labels, self.reference.labels
+        if said is None or reference is None:
+            return self
+        texts = [said, reference] if self.truth is None else [said, reference, self.truth]
+        kinds, codes = np.unique(np.concatenate(texts), return_inverse=True)
+        parts = np.split(codes, np.cumsum([len(part) for part in texts])[:-1])
+        focus = np.searchsorted(kinds, self.focus) if self.focus else 0
+        known = bool(self.focus) and focus < len(kinds) and kinds[focus] == self.focus
+        return replace(
+            self,
+            truth=None if self.truth is None else parts[2],
+            said=replace(self.said, labels=parts[0]),
+            reference=replace(self.reference, labels=parts[1]),
+            focus=str(focus) if known else self.focus,
+        )
+
+    @property
     def before(self) -> Sight:
         """The original itself in the model's place."""
         return replace(self, said=self.reference)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -16,6 +16,7 @@ from forebay.workshop.compress.keep.chance import Interval, paired_interval, res
 from forebay.workshop.compress.keep.language import Promise
 from forebay.workshop.compress.keep.metrics import METRICS
 from forebay.workshop.compress.keep.sight import Sight
+from forebay.workshop.compress.keep.unseen import FEW, differing, spoiled
 
 _FEWEST_DRAWN = 100  # below, drawing again tells nothing new
 _SLACK = 1e-9
@@ -215,11 +216,21 @@ def _interval(promise: Promise, sight: Sight, rows: int) -> Interval:
     if rows < _FEWEST_DRAWN:
         return Interval(-math.inf, math.inf)
 
-    def drawn(places: Array) -> float:
-        seen = sight.take(places)
-        return _change(promise, metric.figure(seen.before), metric.figure(seen))
+    if metric.needs == "labels":
+        sight = sight.coded
 
-    return resampled(drawn, len(sight), rows)
+    def drawn(spoil: Callable[[Sight, np.random.Generator], Sight]) -> Interval:
+        def figure(places: Array, draw: np.random.Generator) -> float:
+            seen = sight.take(places)
+            return _change(promise, metric.figure(seen.before), metric.figure(spoil(seen, draw)))
+
+        return resampled(figure, len(sight), rows)
+
+    plain = drawn(lambda seen, _draw: seen)
+    if not metric.points and differing(sight) >= FEW:
+        return plain
+    worse = drawn(spoiled)
+    return Interval(min(plain.low, worse.low), max(plain.high, worse.high))
 
 
 def _of_hits(promise: Promise, after: Array, before: Array, rows: int) -> Interval:
