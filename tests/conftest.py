@@ -49,12 +49,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def same_logging() -> Iterator[None]:
     """No test, and nothing that it calls, turns off what this process logs afterwards."""
     root = logging.getLogger()
-    before = (root.level, root.manager.disable, root.filters[:])
+    before = (root.level, root.manager.disable, root.filters[:], [each.level for each in root.handlers])
     yield
-    after = (root.level, root.manager.disable, root.filters[:])
+    after = (root.level, root.manager.disable, root.filters[:], [each.level for each in root.handlers])
     if after != before:
-        root.level, root.manager.disable, root.filters = before
+        root.level, root.manager.disable, root.filters, levels = before
         root.setLevel(before[0])  # forgets what the loggers below had worked out
+        for handler, level in zip(root.handlers, levels, strict=False):
+            handler.setLevel(level)
         pytest.fail(f"logging was {before} and is left as {after}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -43,7 +42,6 @@ def int8_guarded(draft: Draft, bench: Bench) -> Draft:
         return float(np.mean(answers(bench.info, said, truth).labels == right))
 
     data = nncf.Dataset(list(_chunks(bench.calibration())))
-    nncf.set_log_level(logging.ERROR)
     with quiet():
         made = nncf.quantize_with_accuracy_control(proto, data, data, share_right, max_drop=_MOST_DROP)
     return draft.with_proto(made)

@@ -18,7 +18,7 @@ from forebay.workshop.compress.drafts import Bench, Draft
 from forebay.workshop.compress.graphs import weights_of
 
 _QUANTISED = ("QLinearConv", "QLinearMatMul", "QuantizeLinear", "DynamicQuantizeLinear", "MatMulNBits")
-_TALKATIVE = ("", "onnxruntime.quantization.matmul_nbits_quantizer")
+_TALKATIVE = ("", "onnxruntime.quantization.matmul_nbits_quantizer", "nncf")
 _CHUNK = 32
 _NEAREST_BLOCKS = (128, 64, 32, 16)
 _FEWEST_WEIGHTS = 4096
