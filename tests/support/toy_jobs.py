@@ -31,7 +31,7 @@ def toy_kinds() -> dict[str, JobKind]:
     steps = (
         Step("fetch", in_hub=_fetch),
         Step("first"),
-        Step("second", weight=2.0),
+        Step("second", weight=2.0, restarts=2),
         Step("register", in_hub=_register, final=True),
     )
     return {"toy": JobKind("toy", steps, _check, _command)}

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from forebay.client.shown import gist_of
+from forebay.core.errors import Malformed
+
+if TYPE_CHECKING:
+    from forebay.workshop.compress import Evidence
+
+_COMPRESSION = "compression"
 
 
 def line_of(entry: Mapping[str, Any]) -> str:
@@ -19,7 +27,31 @@ probabilities at most 1.2e-07 apart (2e-09 on average)'
     """
     if entry.get("kind") == "parity" and isinstance(entry.get("outputs"), Mapping):
         return _parity(entry)
+    if entry.get("kind") == _COMPRESSION and entry.get("sentence"):
+        return str(entry["sentence"])
     return gist_of({name: value for name, value in entry.items() if name != "kind"})
+
+
+def compression_in(evidence: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The entry that a compression left; empty where there is none."""
+    return next((entry for entry in evidence if entry.get("kind") == _COMPRESSION), {})
+
+
+def compression_of(evidence: Iterable[Mapping[str, Any]]) -> Evidence:
+    """The same as the workshop has it; raises `Malformed` where there is none, or one that cannot be read."""
+    from forebay.workshop.compress import Evidence  # noqa: PLC0415 (the workshop is not loaded for a look)
+
+    try:
+        return msgspec.convert(dict(compression_in(evidence)), Evidence, str_keys=True)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"this version has no evidence of a compression that can be read: {error}") from error
+
+
+def report_of(evidence: Evidence) -> bytes:
+    """The page of a compression, in HTML."""
+    from forebay.workshop.compress import front, page  # noqa: PLC0415 (as above)
+
+    return page(evidence, front(evidence.tried)).encode()
 
 
 def _parity(entry: Mapping[str, Any]) -> str:

@@ -12,13 +12,14 @@ import msgspec
 
 from forebay.client.datasets import name_for
 from forebay.client.door import BRIEF, Door
+from forebay.client.evidence import compression_in, compression_of, report_of
 from forebay.client.inference import ask_with_new_key, curl_for, predict, sample_rows
 from forebay.client.jobs import JobsOf, result_of
 from forebay.client.keeping import KeepsOf
 from forebay.client.places import Place, find_place
 from forebay.client.predictions import Predictions
 from forebay.client.progress import Progress, progress_for
-from forebay.client.publishing import Said, card_text, start_publish, train_request
+from forebay.client.publishing import Said, card_text, compress_request, start_publish, train_request
 from forebay.client.results import (
     Alias,
     AuditEntry,
@@ -39,7 +40,7 @@ from forebay.client.scripts import script_request
 from forebay.client.shown import Listing
 from forebay.client.sources import How
 from forebay.client.tenancy import KeysOf, ProjectsOf
-from forebay.client.wishes import plain
+from forebay.client.wishes import check_wish, plain
 from forebay.core import INFO_NAME, REPORT_NAME, ArtifactInfo, ModelRef
 from forebay.core.errors import ForebayError, Malformed, NotFound, NotReady
 from forebay.core.runs import Parameter
@@ -120,10 +121,12 @@ class Hub:
         return self._door.ask("GET", f"{self._models}/{ref.model}/versions/{self._number(ref)}", Version)
 
     def report(self, name: str, version: WhichVersion = None) -> bytes:
-        """The page with pictures that a training made of a version, in HTML; raises `NotFound`."""
+        """The page with pictures of a training or a compression, in HTML; raises `NotFound`."""
         found = self.show(name, version)
+        if compression_in(found.evidence):
+            return report_of(compression_of(found.evidence))
         if not any(entry.path == REPORT_NAME for entry in found.files):
-            raise NotFound(f"{found} has no report: only trainings write one")
+            raise NotFound(f"{found} has no report: only trainings and compressions write one")
         address = f"{self._models}/{found.model}/versions/{found.version}/files/{REPORT_NAME}"
         return self._door.send("GET", address).content
 
@@ -234,6 +237,38 @@ class Hub:
             name = name or _name_of(data)
             request = train_request(self._door, self.project, name, data, target, plain(wishes), shown)
             job = self.jobs.submit("train", request)
+            return self._made(self.jobs.follow(job.id, shown))
+
+    def compress(
+        self,
+        name: str,
+        data: Any,
+        target: Any = None,
+        *,
+        keep: str,
+        goal: str = "latency",
+        version: WhichVersion = None,
+        slices: Sequence[str] = (),
+        into: str | None = None,
+        time_budget_s: float = 600.0,
+        seed: int = 0,
+        progress: bool | Progress | None = None,
+    ) -> Version:
+        """Look for a smaller or faster version that loses no more than *keep*, and make it the next one.
+
+        *name* may be a version (`digits:1`); a name alone is its newest version that was not compressed.
+        *data* and *target* are as `train` has them, but rows that the model has not learnt from; the target
+        that it was trained for need not be named. *goal* is `latency`, `throughput`, `size`, `memory` or
+        `energy`; *slices* are columns that promises may speak of; *into* is another model's name. The new
+        version's `sentence` and `evidence` say what was proved. Raises `Malformed` for what is no promise,
+        and `JobFailed` where nothing that is better keeps it: then there is no new version.
+        """
+        check_wish(keep, goal, time_budget_s, seed)
+        wish = {"keep": keep, "goal": goal, "time_budget_s": time_budget_s, "seed": seed}
+        with progress_for(progress) as shown:
+            place = {"model": str(ref_of(name, version)), "slices": list(slices), "name": into or ""}
+            request = compress_request(self._door, self.project, data, target, place | wish, shown)
+            job = self.jobs.submit("compress", request)
             return self._made(self.jobs.follow(job.id, shown))
 
     def run(

@@ -135,6 +135,9 @@ def start_job(door: Door, address: str, body: dict[str, Any]) -> Job:
 
 def show(event: JobEvent, progress: Progress = NoProgress()) -> None:  # noqa: B008 - it has no state
     """Tell *progress* what *event* says."""
+    if event.kind == "candidate":
+        progress.candidate(event.data)
+        return
     if text := event.data.get("text"):
         progress.step(str(text))
     if isinstance(fraction := event.data.get("fraction"), int | float):

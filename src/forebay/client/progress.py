@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Any, Protocol, Self, TextIO
 
 
 class Progress(Protocol):
@@ -15,6 +16,9 @@ class Progress(Protocol):
 
     def at(self, fraction: float) -> None:
         """How much of the whole is done, 0 to 1."""
+
+    def candidate(self, told: Mapping[str, Any]) -> None:
+        """A compression has tried one: its `name`, `outcome`, `text`, and what share of the costs is left."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -29,6 +33,9 @@ class NoProgress:
         pass
 
     def at(self, fraction: float) -> None:
+        pass
+
+    def candidate(self, told: Mapping[str, Any]) -> None:
         pass
 
     def __enter__(self) -> Self:
@@ -49,6 +56,9 @@ class LineProgress(NoProgress):
         if text != self._last:
             self._last = text
             print(text, file=self._stream, flush=True)
+
+    def candidate(self, told: Mapping[str, Any]) -> None:
+        self.step(str(told.get("text", "")))
 
 
 class InPlaceProgress(NoProgress):

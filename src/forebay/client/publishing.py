@@ -72,6 +72,16 @@ def train_request(
     return request | {wish: value for wish, value in wishes.items() if value is not None}
 
 
+def compress_request(
+    door: Door, project: str, data: Any, target: Any, wish: Mapping[str, Any], progress: Progress
+) -> dict[str, Any]:
+    """Upload *data* and say what the compress job is to prove with it; without a target, the trained one."""
+    with table_of(data, target) as table:
+        entry = upload_file(door, project, table.path, progress)
+        request = {"data": {"sha256": entry.sha256, "format": table.format}, **wish}
+        return request | ({"target": table.target} if table.target else {})
+
+
 def card_text(card: str | Path | None) -> str | None:
     """The card itself, or what is in the file that a `Path` names."""
     return card.read_text("utf-8") if isinstance(card, Path) else card

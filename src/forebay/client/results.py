@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from forebay.client.evidence import compression_in
 from forebay.client.shown import Shown
 from forebay.core import FileEntry, Signature
 
@@ -53,6 +54,11 @@ class Version(Shown, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.model}:{self.version}"
+
+    @property
+    def sentence(self) -> str:
+        """What its compression came to, in one sentence; empty for a version that was not compressed."""
+        return str(compression_in(self.evidence).get("sentence", ""))
 
 
 class Alias(Shown, frozen=True):

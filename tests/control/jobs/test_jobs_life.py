@@ -115,6 +115,20 @@ def test_a_child_that_ends_badly_fails_its_job_with_a_reason(jobs: Jobs, behavio
     assert (last.kind, last.body) == ("state", {"state": "failed", "error": told})
 
 
+def test_a_child_that_goes_on_where_it_was_is_started_again_when_it_is_killed(jobs: Jobs, home: Path) -> None:
+    job_id = submit(jobs, second="kill once")
+    assert wait_over(jobs, job_id) is State.SUCCEEDED
+    told = [event.body.get("text") for event in jobs.events(job_id)]
+    assert "it was killed (SIGKILL), most likely because the machine had no memory left, and goes on" in told
+
+
+def test_a_child_that_is_killed_again_and_again_fails_its_job(jobs: Jobs, home: Path) -> None:
+    job_id = submit(jobs, second="kill")
+    assert wait_over(jobs, job_id) is State.FAILED
+    assert "the step 'second' was killed (SIGKILL)" in str(jobs.get(job_id).error)
+    assert (home / f"starts-{job_id}.txt").read_text().count("second") == 3
+
+
 def test_a_child_sees_no_secret_and_may_babble(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FOREBAY_KEY", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD"):
         monkeypatch.setenv(name, "hush")

@@ -29,6 +29,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Make models": {
         "train": ("training:train", "Train a model from a table or pictures, and publish it."),
         "publish": ("making:publish", "Publish a model that exists."),
+        "compress": ("compressing:compress", "Make a version smaller or faster, with a promise kept."),
         "jobs": ("watching:jobs", "Look after slow work."),
     },
     "Serve them": {

@@ -57,7 +57,7 @@ def versions(talk: Talk, model: str) -> None:
     "--report",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     metavar="FILE",
-    help="Write the training's report, a page with pictures, into FILE.",
+    help="Write the report of the training or compression, a page with pictures, into FILE.",
 )
 @talking
 def show(talk: Talk, model: str, report: Path | None) -> None:

@@ -97,6 +97,7 @@ def _show(job: Job) -> None:
             ("created", job.created_at),
             ("took", _took(job)),
             ("result", gist_of(job.result or {})),
+            ("sentence", (job.result or {}).get("sentence")),
             ("error", job.error),
         ]
     )

@@ -31,13 +31,15 @@ class Step:
     """One step. With `in_hub` None it works in a child process, which `JobKind.command` starts.
 
     A `final` step is the one that others see the outcome of: once begun it is not cancelled.
-    `weight` is its share of the job's progress.
+    `weight` is its share of the job's progress. A child that goes on where it was is started again when
+    something kills it, at most `restarts` times.
     """
 
     name: str
     in_hub: InHub | None = None
     final: bool = False
     weight: float = 1.0
+    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

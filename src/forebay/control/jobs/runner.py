@@ -116,15 +116,24 @@ class Runner:
         return result
 
     def _in_child(self, kind: JobKind, step: Step, folder: JobFolder, watch: Watch) -> None:
-        folder.fresh_part(step.name)
-        code = Child(kind.command(step.name, folder.path), folder.log).run(watch.look)
-        watch.flush()
+        code = self._child(kind, step, folder, watch)
+        restarts = step.restarts
+        while code < 0 and restarts:
+            watch.tell({"kind": "log", "step": step.name, "text": f"it {describe_exit(code)}, and goes on"})
+            code, restarts = self._child(kind, step, folder, watch), restarts - 1
         if code == 0 and folder.complete(step.name):
             return
         told = f"the step {step.name!r} {describe_exit(code)}"
         tail = folder.tail()
         told = f"{told}; the last lines of its log: {tail}" if tail else told
         raise Ended(failed(watch.error or told))
+
+    def _child(self, kind: JobKind, step: Step, folder: JobFolder, watch: Watch) -> int:
+        """The exit code of one child."""
+        folder.fresh_part(step.name)
+        code = Child(kind.command(step.name, folder.path), folder.log).run(watch.look)
+        watch.flush()
+        return code
 
 
 def _sentence(error: Exception) -> str:

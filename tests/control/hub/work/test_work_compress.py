@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from support.artifacts import INFO, put_artifact
 from support.flowers import ended, events_of, submit
 from support.hub import RunningHub
 from support.small_networks import artifact, parquet, put, registered
+from support.toy_jobs import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 JOBS = "/api/v1/projects/default/jobs"
@@ -102,6 +106,34 @@ def test_what_breaks_its_promise_is_not_registered(
         ("promise accuracy>=-0.01 broken", "not enough data to promise accuracy>=-0.01")
     )
     assert working_hub.services.registry.model("default", "digits").versions == before
+
+
+def test_a_search_whose_process_is_killed_goes_on_where_it_was(
+    developer: httpx.Client, body: dict[str, Any]
+) -> None:
+    job = submit(developer, "jobs", changed(body, seed=1, name="digits-again", time_budget_s=12))
+
+    def tried() -> list[str]:
+        return [event["name"] for event in events_of(developer, job["id"]) if event["kind"] == "candidate"]
+
+    wait_until(lambda: len(tried()) >= 2, "two candidates", 60.0)
+    done = tried()
+    os.kill(searching(job["id"]), signal.SIGKILL)
+    assert ended(developer, job["id"], 120)["state"] == "succeeded"
+    events = events_of(developer, job["id"])
+    texts = [event.get("text", "") for event in events]
+    assert any(text.startswith("it was killed (SIGKILL)") for text in texts)
+    assert not [name for name in done if texts.count(f"trying {name}") > 1], "nothing is tried twice"
+
+
+def searching(job_id: str) -> int:
+    """The process that works on a job's search."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"forebay.control.hub.work" in words and any(job_id.encode() in word for word in words):
+                return int(entry.name)
+    raise AssertionError("no process works on it")
 
 
 def test_what_is_wrong_with_the_data_is_told_when_it_is_read(

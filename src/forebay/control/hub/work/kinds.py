@@ -30,6 +30,8 @@ from forebay.workshop.compress import card_of
 from forebay.workshop.train import ARTIFACT, load_report
 
 _CHUNK_BYTES = 1 << 20
+_MOST_DEATHS = 10
+"""How often a search may be killed by a candidate: one that did it twice is not tried again."""
 
 
 def job_kinds(blobs: Blobs, registry: Registry, *, allow_code: bool = False) -> dict[str, JobKind]:
@@ -133,7 +135,7 @@ def _compress(blobs: Blobs, registry: Registry) -> JobKind:
 
     steps = (
         Step("fetch", fetch, weight=0.2),
-        Step("search", weight=9.0),
+        Step("search", weight=9.0, restarts=_MOST_DEATHS),
         Step("register", register, final=True, weight=0.2),
     )
     return JobKind("compress", steps, check, _command("compress"))

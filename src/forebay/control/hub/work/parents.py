@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from forebay.control.hub.work.compressing import Known
 from forebay.control.hub.work.requests import CompressRequest
-from forebay.control.registry import Registry, VersionRecord
+from forebay.control.registry import CLAIMED, KIND, Registry, VersionRecord
 from forebay.core import ModelRef
 from forebay.core.errors import Conflict, Malformed, Unsupported
 from forebay.workshop.compress import Evidence
@@ -104,7 +104,9 @@ def lineage_of(request: CompressRequest, parent: VersionRecord, evidence: Eviden
 
 def _compression(record: VersionRecord) -> dict[str, Any]:
     """The evidence that *record* was compressed; empty if it was not."""
-    return next((entry for entry in record.evidence if entry.get("kind") == "compression"), {})
+    return next(
+        (entry for entry in record.evidence if entry.get("kind") == KIND and CLAIMED not in entry), {}
+    )
 
 
 def _asked(request: CompressRequest) -> dict[str, Any]:
