@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 from forebay.control.registry import Registry, VersionRecord
@@ -28,6 +29,17 @@ def put_file(blobs: Blobs, path: str, content: bytes) -> FileEntry:
 def put_artifact(blobs: Blobs, weights: bytes = b"weights") -> Manifest:
     """Upload an artifact whose model is *weights*."""
     return Manifest((put_file(blobs, INFO_NAME, INFO.encode()), put_file(blobs, "model.onnx", weights)))
+
+
+def register_folder(
+    registry: Registry, blobs: Blobs, folder: Path, job: str, *evidence: dict[str, Any], model: str = "digits"
+) -> VersionRecord:
+    """The artifact in *folder* as a version of *model*, registered by *job* with *evidence*."""
+    manifest = Manifest.of_folder(folder)
+    for entry in manifest.files:
+        put_file(blobs, entry.path, (folder / entry.path).read_bytes())
+    info = ArtifactInfo.decode((folder / INFO_NAME).read_bytes())
+    return registry.register_version("default", model, manifest, info, "", {}, list(evidence), job_id=job)
 
 
 def register(

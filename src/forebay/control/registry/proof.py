@@ -119,16 +119,17 @@ def lost(promise: Promised, change: float) -> str:
     >>> lost(Promised("rmse<=+2%", "rmse", "relative", 2.0, False, "%"), 3.25)
     'rmse grew by 3.25 %, 2 are allowed'
     >>> lost(Promised("agreement>=99", "agreement", "figure", 99.0, True, "points"), 97.4)
-    'agreement is 97.4 points, at least 99 are promised'
+    'agreement is 97.4 points, at least 99 is promised'
     """
     unit = f" {promise.unit}" if promise.unit else ""
     against, bound = (-change, -promise.bound) if promise.larger else (change, promise.bound)
     if promise.kind != "figure" and against >= 0 and bound >= 0:
         verb = "lost" if promise.larger else "grew by"
-        return f"{promise.subject} {verb} {_plain(against)}{unit}, {_plain(bound)} are allowed"
+        return f"{promise.subject} {verb} {_plain(against, bound)}{unit}, {_plain(bound)} are allowed"
     least = "at least" if promise.larger else "at most"
     verb = "is" if promise.kind == "figure" else "changed by"
-    return f"{promise.subject} {verb} {_plain(change)}{unit}, {least} {_plain(promise.bound)} are promised"
+    told, bounded = _plain(change, promise.bound), _plain(promise.bound)
+    return f"{promise.subject} {verb} {told}{unit}, {least} {bounded} is promised"
 
 
 def _interval(found: Measured, unit: str) -> str:
@@ -138,12 +139,13 @@ def _interval(found: Measured, unit: str) -> str:
     return f"95 % interval {low} to {high}{f' {unit}' if unit else ''}"
 
 
-def _plain(value: float) -> str:
-    """Four digits; a value that would look like a bound it is beyond gets all of them.
+def _plain(value: float, beside: float | None = None) -> str:
+    """Four digits, or as many as it takes to tell it from a bound that it stands *beside*.
 
-    >>> _plain(0.8), _plain(0.50004), _plain(0.0)
-    ('0.8', '0.50004', '0')
+    >>> _plain(24.11994), _plain(0.50001), _plain(0.50001, beside=0.5), _plain(0.0)
+    ('24.12', '0.5', '0.50001', '0')
     """
-    short = f"{value:.4g}"
-    told = short if math.isclose(float(short), value, rel_tol=1e-6, abs_tol=1e-9) else f"{value:.6g}"
+    told = f"{value:.4g}"
+    if beside is not None and float(told) == beside != value:
+        told = f"{value:.9g}"
     return told.replace("-", _MINUS)
