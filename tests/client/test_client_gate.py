@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -13,9 +15,10 @@ from sklearn.linear_model import LogisticRegression
 import forebay
 from forebay.client import Hub
 from forebay.client.results import Version
-from forebay.core import Manifest
-from forebay.core.errors import Conflict, Forbidden, NotFound
+from forebay.core import ArtifactInfo, Manifest
+from forebay.core.errors import Conflict, Forbidden, Malformed, NotFound
 from forebay.serving.runtime.fingerprint import machine_kind
+from forebay.workshop.compress import Rows, inputs_of, truth_of
 from support.evidence import evidence
 from support.instance import Instance
 
@@ -85,6 +88,24 @@ def test_a_promise_is_kept_from_a_notebook_too(developer: Hub, hub: Hub, origina
     hub.keeps.clear(name, "it was an exercise")
     with pytest.raises(NotFound):
         hub.keeps(name)
+
+
+def test_the_rows_to_prove_it_on_may_be_given_as_a_file(hub: Hub, original: Version, tmp_path: Path) -> None:
+    columns = {f"x{place}": IRIS[:, place] for place in range(4)}
+    columns |= {"species": SPECIES, "garden": np.where(SPECIES % 2, "north", "south")}
+    pl.DataFrame(columns).write_parquet(tmp_path / "eval.parquet")
+    keep = "accuracy>=-0.5, accuracy[garden=north]>=-1"
+    with pytest.raises(Malformed, match="which column of the data has the right answers"):
+        hub.keeps.set(original.model, keep, data=tmp_path / "eval.parquet")
+    with pytest.raises(Malformed, match="no column 'specie'"):
+        hub.keeps.set(original.model, keep, data=tmp_path / "eval.parquet", target="specie")
+    with pytest.raises(Malformed, match="are about a table"):
+        hub.keeps.set(original.model, keep, target="species")
+    kept = hub.keeps.set(original.model, keep, data=tmp_path / "eval.parquet", target="species")
+    info = ArtifactInfo.decode(hub.file(original.model, "forebay.json"))
+    slices = {"garden": np.asarray(columns["garden"])}
+    rows = Rows(inputs_of(info, IRIS), truth_of(info, SPECIES), slices)
+    assert (kept.data, kept.of) == (rows.digest, 1)
 
 
 def test_evidence_that_comes_along_with_an_artifact_opens_no_gate(

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from forebay.app.cli import paper
 from forebay.app.cli.frame import Talk, talking
 from forebay.client.results import AuditEntry, Keep
 from forebay.core import ModelRef
+from forebay.core.artifact import is_digest
 from forebay.core.errors import Malformed
 
 
 @click.command()
 @click.argument("model", metavar="NAME")
 @click.argument("promises", metavar="[PROMISES]", required=False)
-@click.option("--data", metavar="DIGEST", help="The rows to prove it on; else those of the first proof.")
+@click.option(
+    "--data",
+    metavar="DIGEST|FILE",
+    help="The rows to prove it on, or their digest; else those of the first proof.",
+)
+@click.option("--target", metavar="COLUMN", help="The right answers in FILE; the trained ones, if left out.")
+@click.option("--slice", "slices", multiple=True, metavar="COLUMN", help="As `forebay compress` is given it.")
 @click.option(
     "--of",
     metavar="V",
@@ -29,6 +38,8 @@ def keep(
     model: str,
     promises: str | None,
     data: str | None,
+    target: str | None,
+    slices: tuple[str, ...],
     of: int | None,
     clear: bool,
     override: str | None,
@@ -42,12 +53,15 @@ def keep(
     if clear:
         _clear(talk, name, promises, override)
     elif promises is None:
-        if data or of or override:
+        if data or of or override or target or slices:
             raise Malformed(f'what is {name} to keep? write `forebay keep {name} "accuracy>=-0.5" …`')
         found = talk.hub.keeps(name)
         talk.answer(found, lambda: _show(found))
     else:
-        kept = talk.hub.keeps.set(name, promises, data=data, of=of, override=override)
+        rows = data if data is None or is_digest(data) else Path(data)
+        kept = talk.hub.keeps.set(
+            name, promises, data=rows, of=of, target=target, slices=slices, override=override
+        )
         talk.answer(kept, lambda: _show(kept))
 
 
