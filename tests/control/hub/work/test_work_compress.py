@@ -97,7 +97,7 @@ def test_what_breaks_its_promise_is_not_registered(
     working_hub: RunningHub, developer: httpx.Client, body: dict[str, Any]
 ) -> None:
     before = working_hub.services.registry.model("default", "digits").versions
-    job = submit(developer, "jobs", changed(body, keep="accuracy>=-0.01", goal="size", time_budget_s=15))
+    job = submit(developer, "jobs", changed(body, keep="accuracy>=-0.01", goal="size", time_budget_s=25))
     done = ended(developer, job["id"], 120)
     assert (done["state"], done["result"]) == ("failed", None)
     verdict = re.search("; (.*); so no version was registered$", done["error"])
