@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from forebay.workshop.compress.drafts import Draft
 from forebay.workshop.compress.keep import Verdict
 from forebay.workshop.compress.measuring import Stand
 from forebay.workshop.compress.recipes import named, parts_of
-from forebay.workshop.compress.searching import explore
+from forebay.workshop.compress.searching import explore, try_all
 from forebay.workshop.compress.steps import Price, Stage, Step
 from forebay.workshop.compress.teacher import teaching
 from forebay.workshop.compress.trial import Place
@@ -163,3 +164,19 @@ def test_time_is_left_for_combinations_before_the_dear_steps_are_through(
     assert tried.index(both) < tried.index(second)
     said = [event["text"] for event in told if event["kind"] == "log"]
     assert said == ["no time was left for low-rank-1/32-in-4"]
+
+
+def test_what_would_learn_beyond_the_time_is_left_for_another_time(dense: Source, tmp_path: Path) -> None:
+    told: list[Mapping[str, Any]] = []
+    parts = parts_of(held_out().take(np.arange(400)), known(), 0)
+    names = ("neurons-1/2", "int8-static")
+    steps = named([BY_NAME[name] for name in names])
+    with Stand.opened(dense.folder) as (stand,), teaching(dense) as teacher:
+        for moment_s, tried in ((-1000.0, ["int8-static"]), (math.inf, ["int8-static", "neurons-1/2"])):
+            place = Place.of(dense, stand, parts, WISH, tmp_path, steps, teacher, moment_s)
+            log = Log(tmp_path, {})
+            found = try_all(place, log, told.append, [(name,) for name in names])
+            assert sorted(each.name for each in found) == tried
+            assert not log.deadly(("neurons-1/2",))
+    (said,) = [event["text"] for event in told if event["kind"] == "log"]
+    assert said.startswith("neurons-1/2: it would learn for ")

@@ -50,6 +50,11 @@ def made(source: Source, name: str) -> tuple[Draft, float]:
         ("dense", "low-rank-1/4-tuned", 0.6, 6),
         ("dense", "neurons-1/2", 0.4, 5),
         ("dense", "student-32", 0.15, 6),
+        ("dense", "shared-256", 0.35, 1),
+        ("dense", "weights-1/4", 0.25, 3),
+        ("dense", "weights-1/10", 0.2, 8),
+        ("convolutional", "shared-256", 0.55, 1),
+        ("convolutional", "weights-1/4", 0.45, 8),
         ("convolutional", "int8-static", 0.5, 2),
         ("convolutional", "neurons-1/2", 0.4, 8),
         ("convolutional", "low-rank-1/4-tuned", 0.5, 12),
@@ -96,6 +101,18 @@ def test_a_graph_learns_as_it_is_run(dense: Source, convolutional: Source) -> No
         with torch.no_grad():
             ours = graph({"x": torch.tensor(rows)}).numpy()
         np.testing.assert_allclose(ours, session.run(None, {"x": rows})[0], atol=1e-5)
+
+
+def test_pruned_weights_are_zero_in_what_is_computed(dense: Source) -> None:
+    draft, _ = made(dense, "weights-1/10")
+    proto = draft.proto()
+    shaped = [node.output[0] for node in proto.graph.node if node.op_type == "Reshape"]
+    name = next(name for name in shaped if not name.endswith("_all_bits"))
+    proto.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run([name], {"x": held_out().inputs["x"][:1]})
+    assert np.mean(found != 0) == pytest.approx(0.1, abs=0.002)
+    assert found.shape == (64, 128)
 
 
 def test_pruned_channels_leave_every_layer_narrower(convolutional: Source) -> None:

@@ -29,8 +29,9 @@ _GOALS = ("latency", "throughput", "size", "memory", "energy")
 )
 @click.option(
     "--keep",
+    required=True,
     metavar="PROMISE",
-    help='What may be lost, as in "accuracy>=-0.5"; what NAME keeps anyway, if left out.',
+    help='What may be lost, as in "accuracy>=-0.5"; several with commas.',
 )
 @click.option(
     "--for",
@@ -69,7 +70,7 @@ def compress(
     model: str,
     data: Path,
     target: str | None,
-    keep: str | None,
+    keep: str,
     goal: str,
     time_budget: float,
     slices: tuple[str, ...],

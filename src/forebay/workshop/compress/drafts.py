@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,11 +85,16 @@ def replace_info(info: ArtifactInfo, draft: Draft) -> ArtifactInfo:
     )
 
 
+class TooLong(Unsupported):
+    """There is not enough time left for it; with more it may well be made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """What a step may use: rows to tune with, and the original to learn from.
 
-    `ask` runs the original. `epochs` is how long a fine-tuning is; a student learns for more.
+    `ask` runs the original. `epochs` is how long a fine-tuning is; a student learns for more. What would not
+    have learned by `until_s`, a moment of `time.monotonic`, is not to begin.
     """
 
     info: ArtifactInfo
@@ -96,6 +102,7 @@ class Bench:
     ask: Callable[[Tensors], Tensors]
     seed: int = 0
     epochs: int = 8
+    until_s: float = math.inf
 
     def calibration(self, most: int = 256) -> Tensors:
         """At most so many rows, as inputs."""

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from forebay.workshop.compress.drafts import TooLong
 from forebay.workshop.compress.keep import Verdict, margin
 from forebay.workshop.compress.steps import Stage, Step
 from forebay.workshop.compress.trial import Place, attempt
@@ -75,7 +76,12 @@ def try_all(
             fraction = round(number / len(recipes), 4)
             listener({"kind": "progress", "step": "try", "fraction": fraction, "text": " + ".join(recipe)})
             log.begin(recipe)
-            tried = attempt(place, recipe)
+            try:
+                tried = attempt(place, recipe)
+            except TooLong as error:
+                log.withdraw(recipe)
+                listener({"kind": "log", "step": "try", "text": f"{' + '.join(recipe)}: {error}"})
+                continue
             log.end(tried)
         listener({"kind": "candidate", "step": "try", **told(tried, place.wish.goal)})
         found.append(tried)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from forebay.core import INFO_NAME
 from forebay.core.errors import ForebayError, Unsupported
-from forebay.workshop.compress.drafts import Bench, Draft, Source, answers
+from forebay.workshop.compress.drafts import Bench, Draft, Source, TooLong, answers
 from forebay.workshop.compress.keep import Answers, Finding, Sight, Verdict, judge, margin, standing
 from forebay.workshop.compress.measuring import Costs, Stand, Weight, answered, race, weigh
 from forebay.workshop.compress.measuring.lanes import BATCHES, LANE_MOST
@@ -51,6 +52,7 @@ class Place:
         folder: Path,
         steps: Mapping[str, Step],
         teacher: Teacher,
+        until_s: float = math.inf,
     ) -> Place:
         """Ask the original about every row once."""
         info = source.info
@@ -58,7 +60,7 @@ class Place:
             name: answers(info, answered(stand.say, part.inputs, 32).said, part.truth)
             for name, part in (("choose", parts.choose), ("final", parts.final))
         }
-        bench = Bench(info, parts.tune, teacher.ask, wish.seed)
+        bench = Bench(info, parts.tune, teacher.ask, wish.seed, until_s=until_s)
         return cls(source, stand, weigh(source.folder), parts, bench, wish, folder, reference, steps)
 
     def artifact(self, recipe: Sequence[str]) -> Path:
@@ -75,10 +77,15 @@ def make(place: Place, recipe: Sequence[str]) -> Draft:
 
 
 def attempt(place: Place, recipe: tuple[str, ...]) -> Tried:
-    """Make, load, judge and time one candidate; what goes wrong with it is its result."""
+    """Make, load, judge and time one candidate; what goes wrong with it is its result.
+
+    Raises `TooLong` where it would have learned beyond the bench's time.
+    """
     began_s = time.perf_counter()
     try:
         draft = make(place, recipe)
+    except TooLong:
+        raise
     except Unsupported as error:
         return Tried(recipe=recipe, outcome=Outcome.INAPPLICABLE, reason=str(error))
     except ModuleNotFoundError as error:

@@ -90,6 +90,10 @@ class _Began(msgspec.Struct, frozen=True, tag=True):
     recipe: tuple[str, ...]
 
 
+class _Withdrawn(msgspec.Struct, frozen=True, tag=True):
+    recipe: tuple[str, ...]
+
+
 class _Ended(msgspec.Struct, frozen=True, tag=True):
     tried: Tried
 
@@ -121,13 +125,14 @@ class Log:
         if len(whole) < len(data):  # killed while it wrote
             with self._path.open("r+b") as file:
                 file.truncate(len(whole))
-        decoder = msgspec.json.Decoder(_Began | _Ended)
+        decoder = msgspec.json.Decoder(_Began | _Withdrawn | _Ended)
         for line in whole.splitlines():
             entry = decoder.decode(line)
             if isinstance(entry, _Ended):
                 self.done[entry.tried.recipe] = entry.tried
             else:
-                self._begun[entry.recipe] = self._begun.get(entry.recipe, 0) + 1
+                more = 1 if isinstance(entry, _Began) else -1
+                self._begun[entry.recipe] = self._begun.get(entry.recipe, 0) + more
 
     def deadly(self, recipe: tuple[str, ...]) -> bool:
         """Whether the process has died of it so often that it is not to be tried again."""
@@ -138,12 +143,17 @@ class Log:
         self._begun[recipe] = self._begun.get(recipe, 0) + 1
         self._write(_Began(recipe))
 
+    def withdraw(self, recipe: tuple[str, ...]) -> None:
+        """It was left for another time, which says nothing against it."""
+        self._begun[recipe] -= 1
+        self._write(_Withdrawn(recipe))
+
     def end(self, tried: Tried) -> None:
         """It is known now."""
         self.done[tried.recipe] = tried
         self._write(_Ended(tried))
 
-    def _write(self, entry: _Began | _Ended) -> None:
+    def _write(self, entry: _Began | _Withdrawn | _Ended) -> None:
         with self._path.open("ab") as file:
             file.write(msgspec.json.encode(entry) + b"\n")
             file.flush()

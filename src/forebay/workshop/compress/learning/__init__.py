@@ -4,6 +4,6 @@ No export and no import between frameworks: the graph that was pruned is the gra
 """
 
 from forebay.workshop.compress.learning.lessons import Lessons
-from forebay.workshop.compress.learning.teaching import teach
+from forebay.workshop.compress.learning.teaching import MATCHED, teach
 
-__all__ = ["Lessons", "teach"]
+__all__ = ["MATCHED", "Lessons", "teach"]

@@ -16,13 +16,15 @@ class Lessons:
     """Rows with their answers.
 
     `shares` [n, classes] are the teacher's probabilities, or `values` [n, k] its numbers. `right` are
-    column numbers of the true classes, or numbers like `values`; None where nobody knows.
+    column numbers of the true classes, or numbers like `values`; None where nobody knows. `features` [n, k]
+    are what the teacher computes last before it answers, for a student that is to see rows as it does.
     """
 
     inputs: Tensors
     shares: Array | None
     values: Array | None
     right: Array | None
+    features: Array | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))

@@ -19,11 +19,11 @@ class Graph:
     `weights` are its float32 initialisers as leaves of torch, which an optimiser may change.
     """
 
-    def __init__(self, proto: Any, wanted: str) -> None:
-        """Raises `Unsupported` for operators that cannot learn here."""
+    def __init__(self, proto: Any, wanted: str, also: str = "") -> None:
+        """With *also*, a second tensor; raises `Unsupported` for operators that cannot learn here."""
         self._torch = need("torch", "torch")
-        self._wanted = wanted
-        self._nodes = _leading_to(proto, wanted)
+        self._wanted, self._also = wanted, also
+        self._nodes = _leading_to(proto, {wanted, also} - {""})
         strange = sorted({node.op_type for node in self._nodes} - OPERATORS.keys() - {"Constant"})
         if strange:
             raise Unsupported(
@@ -43,6 +43,10 @@ class Graph:
 
     def __call__(self, inputs: dict[str, Any]) -> Any:
         """The wanted tensor for a batch of torch tensors."""
+        return self.both(inputs)[0]
+
+    def both(self, inputs: dict[str, Any]) -> tuple[Any, Any]:
+        """That, and the second one, or None."""
         known: dict[str, Any] = {**self._constants, **self.weights, **inputs}
         for node, about in zip(self._nodes, self._attributes, strict=True):
             if node.op_type == "Constant":
@@ -52,16 +56,16 @@ class Graph:
                 known[node.output[0]] = OPERATORS[node.op_type](self._torch, about, *given)
             except (NotImplementedError, TypeError) as error:
                 raise Unsupported(f"it cannot be fine-tuned: {error}") from error
-        return known[self._wanted]
+        return known[self._wanted], known.get(self._also)
 
     def learned(self) -> dict[str, Array]:
         """The weights as they are now."""
         return {name: value.detach().numpy() for name, value in self.weights.items()}
 
 
-def _leading_to(proto: Any, wanted: str) -> list[Any]:
+def _leading_to(proto: Any, wanted: set[str]) -> list[Any]:
     kept: list[Any] = []
-    names = {wanted}
+    names = set(wanted)
     for node in reversed(proto.graph.node):
         if any(name in names for name in node.output):
             kept.append(node)

@@ -148,6 +148,23 @@ def _slice(
     return x
 
 
+def _range(torch: Any, a: dict[str, Any], start: Any, limit: Any, delta: Any) -> Any:
+    return torch.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype)
+
+
+def _gather_nd(torch: Any, a: dict[str, Any], x: Any, places: Any) -> Any:
+    if a.get("batch_dims", 0):
+        raise NotImplementedError("GatherND with batch_dims")
+    return x[tuple(places.long().unbind(-1))]
+
+
+def _largest(torch: Any, a: dict[str, Any], parts: Sequence[Any]) -> Any:
+    found = parts[0]
+    for part in parts[1:]:
+        found = torch.maximum(found, part)
+    return found
+
+
 def _unary(name: str) -> Operator:
     return lambda torch, _attributes, x: getattr(torch, name)(x)
 
@@ -178,9 +195,27 @@ OPERATORS: dict[str, Operator] = {
     "Concat": _of_many(lambda torch, a, parts: torch.cat(parts, a["axis"])),
     "Gather": _gather,
     "Slice": _slice,
-    "Shape": lambda torch, a, x: torch.tensor(list(x.shape), dtype=torch.long),
+    "Shape": lambda torch, a, x: torch.tensor(
+        list(x.shape)[a.get("start", 0) : a.get("end")], dtype=torch.long
+    ),
     "Expand": lambda torch, a, x, shape: x.expand([int(size) for size in shape]),
     "Cast": _cast,
+    "Range": _range,
+    "GatherND": _gather_nd,
+    "Max": _of_many(_largest),
+    "IsNaN": _unary("isnan"),
+    "Not": _unary("logical_not"),
+    "And": _binary("logical_and"),
+    "Equal": _binary("eq"),
+    "Less": _binary("lt"),
+    "LessOrEqual": _binary("le"),
+    "Where": lambda torch, a, condition, x, y: torch.where(condition, x, y),
+    "ReduceSum": lambda torch, a, x, axes=None: x.sum(
+        dim=_axes(a, axes) or list(range(x.dim())), keepdim=bool(a.get("keepdims", 1))
+    ),
+    "ReduceL2": lambda torch, a, x, axes=None: torch.linalg.vector_norm(
+        x, dim=_axes(a, axes) or list(range(x.dim())), keepdim=bool(a.get("keepdims", 1))
+    ),
     "Identity": lambda torch, a, x: x,
     "Dropout": lambda torch, a, x, *rest: x,
     "Gelu": _gelu,

@@ -25,6 +25,7 @@ LANE_MOST = 256
 """The largest batch that is looked at besides: compilers have answered wrongly in large ones only."""
 
 _PATIENCE_S = 60.0
+_LONG_S, _FEWEST_ROUNDS = 5.0, 3
 _Result = TypeVar("_Result")
 
 
@@ -138,19 +139,26 @@ def race(
 ) -> list[Mapping[int, Costs]]:
     """Time the *stands* by turns, so that a noisy minute is noisy for all of them.
 
-    In each of *rounds* and for each size every stand answers *runs* requests.
+    In each of *rounds* and for each size every stand answers *runs* requests; of sizes at which all of that
+    would take long, one request in each round, and fewer rounds.
     """
     taken: list[dict[int, list[float]]] = [{size: [] for size in batches} for _ in stands]
     joules: list[dict[int, float]] = [dict.fromkeys(batches, 0.0) for _ in stands]
+    spent_s = dict.fromkeys(batches, 0.0)
     meter = Meter()
     for turn in range(rounds):
         for size in batches:
+            if turn >= _FEWEST_ROUNDS and spent_s[size] > _LONG_S:
+                continue
             request = _request(rows, size, turn)
             for place, stand in enumerate(stands):
-                stand.ask(request)  # the other one's data is in the caches
+                first_s = stand.ask(request)[1]  # the other one's data is in the caches
+                now = runs if first_s * runs * rounds < _LONG_S else 1
                 with meter.running() as spent:
-                    taken[place][size].extend(stand.ask(request)[1] for _ in range(runs))
+                    times = [stand.ask(request)[1] for _ in range(now)]
+                taken[place][size].extend(times)
                 joules[place][size] += spent.joules
+                spent_s[size] += first_s + sum(times)
     return [
         {size: _costs(size, taken[place][size], joules[place][size]) for size in batches}
         for place in range(len(stands))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from forebay.core import Array, DataType, TensorSpec
+from forebay.workshop.convert.tree_nodes import Nodes, Tree
 
 _OPSET = 18
+_TREES = "ai.onnx.ml"
 _IR = 9  # what ONNX Runtime has read for years
 
 
@@ -79,6 +82,13 @@ class Layers:
             depth, height, width = more, height // 2, width // 2
         return self.node("Flatten", here, axis=1), depth * height * width
 
+    def forest(self, here: str, trees: Sequence[tuple[int, Tree]], outputs: int) -> str:
+        """The sums of *trees* over the columns of a table: [rows, outputs]."""
+        nodes = Nodes(f"forest{len(self._nodes)}_")
+        made = nodes.forest(here, trees, np.zeros(outputs))
+        self._nodes.extend(nodes.made)
+        return made
+
     def graph(self, given: TensorSpec, outputs: tuple[TensorSpec, ...]) -> bytes:
         """All of it as a model with one input and these outputs."""
         import onnx  # noqa: PLC0415 (heavy)
@@ -90,9 +100,10 @@ class Layers:
             [_value(spec) for spec in outputs],
             self._weights,
         )
-        model = onnx.helper.make_model(
-            graph, opset_imports=[onnx.helper.make_opsetid("", _OPSET)], producer_name="forebay"
-        )
+        opsets = [onnx.helper.make_opsetid("", _OPSET)]
+        if any(node.domain == _TREES for node in self._nodes):
+            opsets.append(onnx.helper.make_opsetid(_TREES, 3))
+        model = onnx.helper.make_model(graph, opset_imports=opsets, producer_name="forebay")
         model.ir_version = _IR
         onnx.checker.check_model(model)
         data: bytes = model.SerializeToString(deterministic=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,45 +12,58 @@ import numpy as np
 from forebay.core import Array, ArtifactInfo, DataType, Tensors, TensorSpec
 from forebay.core.errors import Unsupported
 from forebay.workshop.compress.drafts import Bench, Draft, label_of, scores_of
-from forebay.workshop.compress.learning import Lessons, teach
+from forebay.workshop.compress.graphs import checked
+from forebay.workshop.compress.learning import MATCHED, Lessons, teach
+from forebay.workshop.compress.steps.features import features_of
 from forebay.workshop.compress.steps.layers import Layers
 
 _RATE = 4e-3
 _LONGER = 4
 _MIXED = 4
-_ALPHA = 0.7
+ALPHA = 0.7
+"""How much of what is learned is the original's word; the rest is the truth's."""
+
 _LEAST_SIDE = 8
 
 
-def dense_student(widths: tuple[int, ...]) -> Callable[[Draft, Bench], Draft]:
-    """Dense layers of these *widths*."""
+def dense_student(widths: tuple[int, ...], *, matched: bool = False) -> Callable[[Draft, Bench], Draft]:
+    """Dense layers of these *widths*; *matched* with what a network computes before it answers."""
 
-    def make(_draft: Draft, bench: Bench) -> Draft:
-        return _taught(bench, lambda layers, here: layers.dense_layers(here, widths))
+    def make(draft: Draft, bench: Bench) -> Draft:
+        teacher = draft if matched else None
+        return _taught(bench, lambda layers, here: layers.dense_layers(here, widths), teacher)
 
     return make
 
 
-def convolution_student(channels: tuple[int, ...]) -> Callable[[Draft, Bench], Draft]:
+def convolution_student(
+    channels: tuple[int, ...], *, matched: bool = False
+) -> Callable[[Draft, Bench], Draft]:
     """Convolutions of 3x3 with pooling, for images: rows of two sides, or as many columns as a square has."""
 
-    def make(_draft: Draft, bench: Bench) -> Draft:
-        image = _image(_one_input(bench.info))
-        return _taught(bench, lambda layers, here: layers.convolutions(here, image, channels))
+    def make(draft: Draft, bench: Bench) -> Draft:
+        image = _image(one_input(bench.info))
+        teacher = draft if matched else None
+        return _taught(bench, lambda layers, here: layers.convolutions(here, image, channels), teacher)
 
     return make
 
 
-def _taught(bench: Bench, body: Callable[[Layers, str], tuple[str, int]]) -> Draft:
+def _taught(bench: Bench, body: Callable[[Layers, str], tuple[str, int]], teacher: Draft | None) -> Draft:
     """Make the network, standardise its input by the tuning rows, and let it learn."""
     lessons = with_mixtures(Lessons.of(bench), bench)
-    given = _one_input(bench.info)
+    if teacher is not None:
+        lessons = replace(lessons, features=features_of(teacher, bench.info, lessons.inputs))
+    given = one_input(bench.info)
     layers = Layers(np.random.default_rng(bench.seed), math.prod(given.shape[1:]))
     here = _standardised(layers, given, bench.tune.inputs[given.name])
     here, width = body(layers, here)
+    if lessons.features is not None:
+        layers.node("Identity", layers.dense(here, width, lessons.features.shape[1]), name=MATCHED)
     _answering(layers, here, width, bench.info, lessons)
     draft = Draft(layers.graph(given, bench.info.signature.outputs))
-    return teach(draft, bench, lessons, epochs=bench.epochs * _LONGER, rate=_RATE, alpha=_ALPHA)
+    learned = teach(draft, bench, lessons, epochs=bench.epochs * _LONGER, rate=_RATE, alpha=ALPHA)
+    return learned.with_proto(checked(learned.proto()))  # what was only matched has gone
 
 
 def with_mixtures(lessons: Lessons, bench: Bench) -> Lessons:
@@ -87,7 +101,8 @@ def _both(one: Array | None, other: Array | None) -> Array | None:
     return None if one is None or other is None else np.concatenate([one, other])
 
 
-def _one_input(info: ArtifactInfo) -> TensorSpec:
+def one_input(info: ArtifactInfo) -> TensorSpec:
+    """The only input, of rows of one shape in FP32; raises `Unsupported` where it is otherwise."""
     inputs = info.signature.inputs
     if len(inputs) != 1 or inputs[0].datatype is not DataType.FP32:
         raise Unsupported("a student takes one input of FP32; this model takes others")
@@ -128,12 +143,13 @@ def _answering(layers: Layers, here: str, width: int, info: ArtifactInfo, lesson
         return
     classes = lessons.shares.shape[1]
     logits = layers.dense(here, width, classes)
-    layers.node("Softmax" if _gives_shares(info, scores) else "Identity", logits, name=scores.name, axis=-1)
+    layers.node("Softmax" if gives_shares(info, scores) else "Identity", logits, name=scores.name, axis=-1)
     if label is not None:
-        _labels(layers, logits, label, scores.columns or tuple(map(str, range(classes))))
+        labels(layers, logits, label, scores.columns or tuple(map(str, range(classes))))
 
 
-def _gives_shares(info: ArtifactInfo, scores: TensorSpec) -> bool:
+def gives_shares(info: ArtifactInfo, scores: TensorSpec) -> bool:
+    """Whether *scores* are probabilities, and no logits."""
     return label_of(info) is not None or bool(scores.columns)
 
 
@@ -143,12 +159,19 @@ def _numbers(layers: Layers, here: str, width: int, spec: TensorSpec, lessons: L
     spread = np.maximum(values.std(axis=0), 1e-9).astype(np.float32)
     raw = layers.dense(here, width, values.shape[1])
     scaled = layers.node("Mul", raw, layers.constant(spread))
-    told = layers.node("Add", scaled, layers.constant(values.mean(axis=0).astype(np.float32)))
+    reshaped(
+        layers, layers.node("Add", scaled, layers.constant(values.mean(axis=0).astype(np.float32))), spec
+    )
+
+
+def reshaped(layers: Layers, here: str, spec: TensorSpec) -> None:
+    """Numbers in rows as the output *spec*."""
     shape = np.array([-1, *spec.shape[1:]], dtype=np.int64)
-    layers.node("Reshape", told, layers.constant(shape), name=spec.name)
+    layers.node("Reshape", here, layers.constant(shape), name=spec.name)
 
 
-def _labels(layers: Layers, logits: str, spec: TensorSpec, classes: tuple[str, ...]) -> None:
+def labels(layers: Layers, logits: str, spec: TensorSpec, classes: tuple[str, ...]) -> None:
+    """The output *spec*: which of *classes* has the most."""
     names: Array = np.array(classes, dtype=object)
     if spec.datatype is not DataType.BYTES:
         names = np.array([int(float(name)) for name in classes], dtype=spec.datatype.dtype)
