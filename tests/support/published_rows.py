@@ -145,6 +145,25 @@ def mlflow(folder: Path) -> Offer:
     return Offer({"x": FLOWERS}, {"probabilities": model.predict_proba(FLOWERS)}, files={home: species()})
 
 
+def mlflow_python(folder: Path) -> Offer:
+    """A folder whose only flavour is Python, as source."""
+    home = folder / "ratio"
+    (home / "code").mkdir(parents=True)
+    about = "flavors:\n  python_function:\n    loader_module: ratio\n    code: code\n"
+    (home / "MLmodel").write_text(about)
+    lines = [
+        "class Ratio:",
+        "    def predict(self, rows):",
+        "        return rows['weight'] / rows['height'] ** 2",
+    ]
+    (home / "code" / "ratio.py").write_text(
+        "\n".join([*lines, "def _load_pyfunc(path):", "    return Ratio()"])
+    )
+    people = pd.DataFrame({"height": [1.7, 1.85, 2.0], "weight": [61.0, 80.0, 100.0]})
+    inputs = {name: people[name].to_numpy() for name in people}
+    return Offer(inputs, {"": ratio(**inputs)}, files={home: ("--trust", *table(folder, people))})
+
+
 def vowpal_wabbit(folder: Path) -> Offer:
     """A linear model with crosses, which becomes a graph."""
     model = _taught("--quiet -q ab", [f"{n % 4} {line}" for n, line in enumerate(LINES)])
@@ -172,6 +191,34 @@ def _taught(options: str, lines: list[str]) -> Any:
     for line in lines:
         model.learn(line)
     return model
+
+
+def spark(folder: Path) -> Offer:
+    """A pipeline with a regression of three classes, whose probabilities onnxmltools gets wrong."""
+    from pyspark.ml import Pipeline  # noqa: PLC0415 (heavy)
+    from pyspark.ml.classification import LogisticRegression as Regression  # noqa: PLC0415 (heavy)
+    from pyspark.ml.feature import StringIndexer, VectorAssembler  # noqa: PLC0415 (heavy)
+
+    from forebay.workshop.convert.sources import spark_ml  # noqa: PLC0415 (heavy)
+
+    rows = pd.DataFrame(FLOWERS[:, :2], columns=["long", "wide"]).astype(float)
+    rows["colour"] = [("red", "blue", "white")[int(row[0] * 10) % 3] for row in FLOWERS]
+    session = spark_ml._session()
+    told = rows.assign(label=IRIS.target.to_numpy(float))
+    frame = session.createDataFrame(list(told.itertuples(index=False, name=None)), list(told.columns))
+    assembled = VectorAssembler(inputCols=["long", "wide", "index"], outputCol="features")
+    indexed = StringIndexer(inputCol="colour", outputCol="index", handleInvalid="error")
+    model = Pipeline(stages=[indexed, assembled, Regression(maxIter=20)]).fit(frame)
+    model.write().overwrite().save(str(folder / "pipeline"))
+    found = model.transform(frame).select("probability", "prediction").collect()
+    expected = {
+        "probabilities": np.array([row["probability"].toArray() for row in found]),
+        "label": np.array([SPECIES[int(row["prediction"])] for row in found]),
+    }
+    inputs = {name: rows[[name]].to_numpy() for name in rows}
+    how = {"sample": rows, "labels": SPECIES}
+    files = {folder / "pipeline": (*table(folder, rows), *species())}
+    return Offer(inputs, expected, (model,), how, files)
 
 
 def onnx(folder: Path) -> Offer:
@@ -238,11 +285,13 @@ ROWS: dict[str, Callable[[Path], Offer]] = {
     "CatBoost": catboost,
     "Vowpal Wabbit": vowpal_wabbit,
     "Vowpal Wabbit, by itself": vowpal_wabbit_itself,
+    "Spark MLlib": spark,
     "ONNX": onnx,
     "OpenVINO IR": openvino,
     "TFLite": tflite,
     "MLflow folders": mlflow,
+    "MLflow folders, Python in them": mlflow_python,
     "Python functions": python,
     "pickles (with --trust)": pickled,
 }
-"""By the names of their sources; networks and Spark have tests of their own."""
+"""By the names of their sources; networks have tests of their own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 import joblib
@@ -79,3 +80,38 @@ def test_rows_are_needed_for_the_proof(shell: Shell, booster: str) -> None:
     refused = shell.run("publish", booster, "--name", "unproved", check=False)
     assert refused.returncode == 1
     assert "real rows are needed to prove the conversion with" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (
+            ["publish", "absent.onnx", "--name", "x"],
+            "there is no absent.onnx in {here}; give the path of a file or",
+        ),
+        (
+            ["publish", ".", "--name", "x", "--sample", "rows.csv"],
+            "there is no rows.csv in {here}; give the path of a file",
+        ),
+        (["publish", ".", "--name", "x", "--card", "."], ". is a folder; give the path of a file"),
+        (
+            ["train", "/absent.csv", "--target", "y"],
+            "there is no /absent.csv; give the path of a file or a folder",
+        ),
+        (["train", "--script", "train.py"], "there is no train.py in {here}; give the path of a file"),
+        (["predict", "x", "--input", "rows.csv"], "there is no rows.csv in {here}; give the path of a file"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_path_that_does_not_exist_is_told_in_one_sentence(
+    typed: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Shell({}).refused(*typed).startswith(f"forebay: {told.format(here=tmp_path)}")
+
+
+def test_an_archive_is_refused_with_what_to_do_and_nothing_else(tmp_path: Path, shell: Shell) -> None:
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        archive.writestr("model.onnx", b"x")
+    line = shell.refused("publish", str(tmp_path / "model.zip"), "--name", "zipped")
+    assert line.endswith("model.zip is an archive (zip); unpack it, and publish what is inside")

@@ -151,6 +151,16 @@ def test_an_estimator_answers_the_same_to_float64_rows_with_gaps(model: Any, tar
         np.testing.assert_allclose(got["prediction"], wanted, rtol=1e-5, atol=1e-6)
 
 
+def test_a_dart_booster_is_published_from_memory_and_from_its_files(tmp_path: Path) -> None:
+    """Its trees have weights; onnxmltools dies of it: KeyError 'gbtree_model_param'."""
+    dart = {"booster": "dart", "rate_drop": 0.5, "seed": 1}
+    booster = xgb_booster("binary:logistic", **dart)
+    estimator = xgb.XGBClassifier(**XGB, **dart).fit(NAMED, GRADE)
+    proved(booster)
+    for model, name in ((booster, "m.json"), (estimator, "m.ubj"), (estimator.get_booster(), "b.ubj")):
+        proved(_saved(model, tmp_path / name))
+
+
 @pytest.mark.parametrize(
     "objective",
     [

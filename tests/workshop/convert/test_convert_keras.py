@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from forebay.core.errors import ForebayError, Malformed, Unsupported
+from forebay.core.extras import need
 from forebay.workshop.convert import Converted, convert
 from forebay.workshop.convert.running import answer, opened
 from support.keras_models import HOUSES, ROWS, WORDS, classifier, house, reader, tell_of
@@ -24,6 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy"),  # Keras, saving
 ]
 layers = keras.layers
+KERAS_2 = Path(__file__).parents[2] / "support/keras2"
 
 
 def asked(converted: Converted, **inputs: Any) -> Any:
@@ -224,6 +227,25 @@ def test_a_saved_model_needs_no_sample(name: str, tmp_path: Path) -> None:
     assert converted.evidence[0]["sample"] == "generated"
     got = asked(converted, x=ROWS.astype(np.float32))["output"]
     np.testing.assert_allclose(got, np.asarray(model(ROWS, training=False)), atol=1e-6)
+
+
+def test_a_file_of_keras_2_answers_as_it_did_there() -> None:
+    """Written and asked by Keras 2 itself (tf_keras 2.21): convolution, batch norm, GRU both ways."""
+    told = json.loads((KERAS_2 / "answers.json").read_text())
+    rows = np.array(told["rows"], np.float32)
+    converted = convert(KERAS_2 / "model.h5", rows, labels=["a", "b", "c"])
+    assert [(spec.name, spec.shape) for spec in converted.signature.inputs] == [("steps", (-1, 6, 3))]
+    got = asked(converted, steps=rows)["probabilities"]
+    np.testing.assert_allclose(got, told["probabilities"], atol=1e-5)
+
+
+def test_a_setting_of_keras_2_that_meant_something_is_refused(tmp_path: Path) -> None:
+    with need("h5py", "keras").File(shutil.copy(KERAS_2 / "model.h5", tmp_path), "r+") as file:
+        described = file.attrs["model_config"]
+        assert '"time_major": false' in described
+        file.attrs["model_config"] = described.replace('"time_major": false', '"time_major": true')
+    with pytest.raises(Unsupported, match=r"'model\.h5' has a layer with time_major, which is gone"):
+        convert(tmp_path / "model.h5")
 
 
 @pytest.mark.parametrize("model", [classifier, house, reader])

@@ -11,6 +11,7 @@ import onnx
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_digits
@@ -21,6 +22,7 @@ from sklearn.ensemble import (
     IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
+    VotingClassifier,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
@@ -32,7 +34,9 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    MinMaxScaler,
     OneHotEncoder,
+    RobustScaler,
     SplineTransformer,
     StandardScaler,
     TargetEncoder,
@@ -284,6 +288,43 @@ def test_trees_fitted_on_float64_are_held_to_what_they_say_to_float64_rows() -> 
     model = HistGradientBoostingClassifier(max_iter=20).fit(wide, wide[:, 0] > wide[:, 1])
     parity = convert(model, wide).evidence[0]
     assert (parity["rows"], parity["rows_off"]) == (2000, 0)
+
+
+@pytest.mark.parametrize(
+    "scaler", [StandardScaler(), RobustScaler(), MinMaxScaler()], ids=lambda scaler: type(scaler).__name__
+)
+@pytest.mark.parametrize(
+    "trees",
+    [
+        HistGradientBoostingClassifier(max_iter=30),
+        HistGradientBoostingRegressor(max_iter=30, loss="poisson"),
+        RandomForestClassifier(20, random_state=0),
+        GradientBoostingClassifier(n_estimators=20, random_state=0),
+    ],
+    ids=lambda trees: type(trees).__name__,
+)
+def test_no_row_crosses_a_threshold_of_trees_behind_a_scaler(trees: Any, scaler: Any) -> None:
+    """Edges of bins are often numbers that rows have: a last digit lost by the scaler is another branch."""
+    draw = np.random.default_rng(0)
+    far = draw.normal(size=(2041, 5)) * 1e3 + 12345.678  # 2041: each eighth row is the edge of a bin
+    far[::9, 2] = np.nan  # filled with the mean, which is an edge too
+    model = make_pipeline(SimpleImputer(), scaler, trees).fit(far, (far[:, 0] > far[:, 1]) * 1)
+    parity = convert(model, far).evidence[0]
+    assert (parity["rows"], parity["rows_off"], parity["edge_rows_off"]) == (2041, 0, 0)
+
+
+def test_histogram_trees_answer_alike_in_company_of_other_models() -> None:
+    pixels, digit = digits()
+    trees = HistGradientBoostingClassifier(max_iter=3)
+    for model in (
+        CalibratedClassifierCV(trees, cv=2),
+        VotingClassifier([("t", trees), ("b", GaussianNB())], voting="soft"),
+    ):
+        for classes in (digit % 3, np.where(digit > 4, "high", "low")):
+            assert convert(model.fit(pixels, classes), pixels).evidence[0]["rows_off"] == 0
+    sorts = HistGradientBoostingClassifier(max_iter=3, categorical_features=[10]).fit(pixels, digit)
+    with pytest.raises(Unsupported, match="categorical_features have no place in ONNX; put a OneHotEncoder"):
+        convert(sorts, pixels)
 
 
 def test_a_step_that_has_no_place_in_onnx_is_named() -> None:

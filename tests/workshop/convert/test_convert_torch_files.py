@@ -159,17 +159,42 @@ def test_code_is_refused_with_the_line_to_run_and_with_trust_loaded_in_a_child(t
     torch.save(Evil(tmp_path / "pwned"), tmp_path / "evil.pth")
     for name, match in (
         ("whole.pt", r"torch\.load\('.*', weights_only=False\), name='whole', sample=X\)"),
-        ("script.pt", r"torch\.jit\.load\('.*'\), name='script', sample=X\).*--trust"),
+        (
+            "script.pt",
+            r"is TorchScript, which is code; .*torch\.jit\.load\('.*'\), name='script', sample=X\).* --trust",
+        ),
         ("evil.pth", "run whatever is inside"),
     ):
         with pytest.raises(Unsupported, match=match):
             convert(tmp_path / name, ROWS)
     assert not (tmp_path / "pwned").exists()
-    trusted = convert(tmp_path / "whole.pt", ROWS, trust=True)
-    for converted in (trusted, convert(torch.jit.load(tmp_path / "script.pt"), ROWS)):
+    trusted = [convert(tmp_path / name, ROWS, trust=True) for name in ("whole.pt", "script.pt")]
+    for converted in (*trusted, convert(torch.jit.load(tmp_path / "script.pt"), ROWS)):
         with opened(converted.files, converted.info) as backend:
             got = answer(backend, {"input": ROWS})["output"]
         np.testing.assert_allclose(got, answers_of(module, ROWS), atol=1e-6)
+
+
+def test_what_torch_exports_itself_into_two_files_is_published_as_one_artifact(tmp_path: Path) -> None:
+    """Told nothing, `torch.onnx.export` leaves the weights in a second file, `net.onnx.data`."""
+    module = nn.Sequential(nn.Linear(4, 512), nn.ReLU(), nn.Linear(512, 2)).eval()
+    path, shapes = tmp_path / "net.onnx", ({0: torch.export.Dim("batch")},)
+    torch.onnx.export(
+        module, (torch.from_numpy(ROWS),), path, dynamo=True, dynamic_shapes=shapes, verbose=False
+    )
+    assert (tmp_path / "net.onnx.data").stat().st_size > path.stat().st_size / 10
+    converted = convert(path, ROWS)
+    (tmp_path / "net.onnx.data").unlink()  # as on the server, which has only what was uploaded
+    name = converted.signature.inputs[0].name
+    with opened(converted.files, converted.info) as backend:
+        [got] = answer(backend, {name: ROWS}).values()
+    np.testing.assert_allclose(got, answers_of(module, ROWS), atol=1e-5)
+    torch.onnx.export(
+        module, (torch.from_numpy(ROWS),), path, dynamo=True, dynamic_shapes=shapes, verbose=False
+    )
+    (tmp_path / "net.onnx.data").unlink()
+    with pytest.raises(Malformed, match=r"net\.onnx\.data"):
+        convert(path, ROWS)
 
 
 @pytest.mark.parametrize("name", ["net.pt2", "net.safetensors"])

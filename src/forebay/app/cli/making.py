@@ -12,16 +12,17 @@ import click
 from forebay.app.cli import paper
 from forebay.app.cli.catalogue import evidence
 from forebay.app.cli.frame import Talk, talking
+from forebay.app.cli.paths import Existing
 from forebay.client.results import Version
 from forebay.core.errors import Malformed
 
 
 @click.command()
-@click.argument("source", type=click.Path(exists=True, path_type=Path), metavar="FILE|FOLDER")
+@click.argument("source", type=Existing(folders=True), metavar="FILE|FOLDER")
 @click.option("--name", required=True, metavar="NAME", help="The model's name.")
 @click.option(
     "--sample",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=Existing(),
     metavar="FILE",
     help="Real rows to prove the conversion with (.csv, .parquet, .json, .jsonl, .npy, .npz).",
 )
@@ -53,7 +54,7 @@ from forebay.core.errors import Malformed
 )
 @click.option(
     "--card",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=Existing(),
     metavar="FILE",
     help="What people should know, in Markdown.",
 )

@@ -8,6 +8,7 @@ import click
 
 from forebay.app.cli import paper
 from forebay.app.cli.frame import Talk, talking
+from forebay.app.cli.paths import Existing
 from forebay.app.cli.rowfiles import rows_in, text_columns
 from forebay.client import Predictions
 from forebay.client.predictions import cells
@@ -146,7 +147,7 @@ def deployments(talk: Talk) -> None:
 @click.option(
     "--input",
     "file",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    type=Existing(dash=True),
     metavar="FILE|-",
     help="Rows as .csv, .json, .jsonl or .parquet; - reads CSV or JSON from standard input.",
 )

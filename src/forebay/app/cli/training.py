@@ -10,6 +10,7 @@ import click
 
 from forebay.app.cli.frame import Talk, talking
 from forebay.app.cli.making import made
+from forebay.app.cli.paths import Existing, existing
 from forebay.core.errors import Malformed
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -42,7 +43,7 @@ class Duration(click.ParamType[float]):
 @click.argument("given", nargs=-1, metavar="FILE|FOLDER | [-- ARGUMENT …]")
 @click.option(
     "--script",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=Existing(),
     metavar="FILE",
     help="Run this Python script of yours instead, with the arguments.",
 )
@@ -50,7 +51,7 @@ class Duration(click.ParamType[float]):
     "--with",
     "include",
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=Existing(folders=True),
     metavar="FILE|FOLDER",
     help="What the script needs beside it.",
 )
@@ -153,10 +154,7 @@ def _data(given: tuple[str, ...], include: tuple[Path, ...]) -> Path:
         raise click.UsageError("--with is for what a script needs; name the script with --script")
     if len(given) != 1:
         raise click.UsageError("name one file or folder to learn from, or a script of yours with --script")
-    path = Path(given[0])
-    if not path.exists():
-        raise click.UsageError(f"there is no file or folder {path}")
-    return path
+    return existing(Path(given[0]), folders=True)
 
 
 def _parameter(text: str) -> tuple[str, Any]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from forebay.core.errors import Unsupported
 from forebay.workshop.convert.apart import convert_apart
 from forebay.workshop.convert.contract import Given
 from forebay.workshop.convert.converted import Converted
+from forebay.workshop.convert.mlflow_code import ENTRY, named_sample, requirements_of, why_code, write_code
 from forebay.workshop.convert.mlflow_folder import is_mlflow, read_mlflow
 from forebay.workshop.convert.parity import ROWS_OFF, TOLERANCE
 from forebay.workshop.convert.proof import prove
+from forebay.workshop.convert.running import contents
 from forebay.workshop.convert.samples import read_sample
 from forebay.workshop.convert.sources import reader_of, source_of
 from forebay.workshop.convert.sources.python_code import CodeFolder
@@ -76,8 +79,29 @@ def _of_mlflow(folder: Path, given: Given, wishes: Wishes) -> Converted:
     found = read_mlflow(folder)
     sample = found.sample if given.sample is None else given.sample
     columns = found.columns if given.columns is None and not hasattr(sample, "columns") else given.columns
-    inner = _converted(found.path, replace(given, sample=sample, columns=columns), wishes)
+    given = replace(given, sample=sample, columns=columns)
+    if found.code is not None:
+        inner = _of_pyfunc(found.path, found.code, given, wishes)
+    else:
+        inner = _converted(found.path, given, wishes)
     return replace(inner, evidence=({**inner.evidence[0], "mlflow": found.origin}, *inner.evidence[1:]))
+
+
+def _of_pyfunc(folder: Path, said: Mapping[str, Any], given: Given, wishes: Wishes) -> Converted:
+    """A model that is Python, where it is source and its owner trusts it."""
+    if not wishes.trust:
+        raise Unsupported(why_code(folder))
+    with TemporaryDirectory(prefix="forebay-mlflow-") as name:
+        sample = named_sample(given.sample, given.columns)
+        columns = tuple(map(str, getattr(sample, "columns", ())))
+        write_code(folder, said, columns, Path(name))
+        more = [*(given.requirements or ()), *requirements_of(said)]
+        inner = _converted(
+            CodeFolder(Path(name), ENTRY),
+            replace(given, sample=sample, columns=None, requirements=more),
+            wishes,
+        )
+        return replace(inner, files={file: contents(content) for file, content in inner.files.items()})
 
 
 def _converted(model: Any, given: Given, wishes: Wishes) -> Converted:

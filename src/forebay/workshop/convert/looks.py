@@ -9,6 +9,7 @@ from pathlib import Path
 _PICKLE = re.compile(rb"\x80[\x02-\x05](?:\x95|c|\}|\]|\(|X|\x8c|K|J|N|G|C|M|q|h|U)")
 _TEXT_PICKLE = re.compile(rb"c[A-Za-z_][\w.]*\n[A-Za-z_]\w*\n")
 _LFS = b"version https://git-lfs.github.com/spec/"
+LFS_POINTER = "a Git LFS pointer"
 _HEAD_BYTES = 512
 _MAGIC = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
@@ -42,7 +43,7 @@ def looks_like(path: Path) -> str:
     if is_code(path):
         return "a pickle"
     if head.startswith(_LFS):
-        return "a Git LFS pointer; type `git lfs pull` to get the file itself"
+        return f"{LFS_POINTER}; type `git lfs pull` to get the file itself"
     if head.startswith(b"PK\x03\x04"):
         return "an archive (zip)"
     if len(head) > 262 and head[257:262] == b"ustar":

@@ -10,6 +10,7 @@ from typing import Any
 
 from forebay.core.artifact import checked_path
 from forebay.core.errors import Malformed, Unsupported
+from forebay.workshop.convert.mlflow_code import FLAVOUR
 from forebay.workshop.convert.samples import rows_of
 
 _MLMODEL = "MLmodel"
@@ -43,6 +44,8 @@ class MlflowModel:
     columns: tuple[str, ...] | None
     origin: Mapping[str, Any] = field(default_factory=dict)
     """What the folder says about where it comes from."""
+    code: Mapping[str, Any] | None = None
+    """What it says of its flavour `python_function`, where it has no other; then `path` is the folder."""
 
 
 def is_mlflow(path: Path) -> bool:
@@ -53,22 +56,22 @@ def is_mlflow(path: Path) -> bool:
 def read_mlflow(folder: Path) -> MlflowModel:
     """What is in *folder*.
 
-    Raises `Malformed` for a damaged description and `Unsupported` for a flavour that is Python only.
+    Raises `Malformed` for a damaged description and `Unsupported` where nobody knows its flavours.
     """
     said = _description(folder)
     flavours = said.get("flavors")
     if not isinstance(flavours, dict):
         raise Malformed(f"{folder / _MLMODEL} names no flavours; it is damaged")
-    flavour = next((name for name in _PLACES if name in flavours), None)
+    flavour = next((name for name in (*_PLACES, FLAVOUR) if name in flavours), None)
     if flavour is None:
-        raise Unsupported(_no_flavour(folder, flavours))
-    columns = _columns(said) if flavour in _TABULAR else None
-    return MlflowModel(
-        _model_in(folder, flavour, flavours[flavour]),
-        _example(folder, said),
-        columns,
-        _origin(said, flavour),
-    )
+        names = ", ".join(sorted(map(str, flavours)))
+        raise Unsupported(f"{folder} has the flavours {names}, and none that anybody here reads")
+    columns = _columns(said) if flavour in (*_TABULAR, FLAVOUR) else None
+    example, origin = _example(folder, said), _origin(said, flavour)
+    if flavour == FLAVOUR:
+        about = flavours[FLAVOUR] if isinstance(flavours[FLAVOUR], dict) else {}
+        return MlflowModel(folder, example, columns, origin, about)
+    return MlflowModel(_model_in(folder, flavour, flavours[flavour]), example, columns, origin)
 
 
 def _description(folder: Path) -> dict[str, Any]:
@@ -98,14 +101,6 @@ def _model_in(folder: Path, flavour: str, said: Any) -> Path:
     if not path.exists():
         raise Malformed(f"the {flavour} model {places[0]!r} is not in the folder {folder}")
     return path
-
-
-def _no_flavour(folder: Path, flavours: Mapping[str, Any]) -> str:
-    names = ", ".join(sorted(map(str, flavours)))
-    return (
-        f"{folder} has the flavours {names}, which are Python that would run when it is loaded; put the "
-        "code into a folder of its own, and publish that: publish('FOLDER', name=…, entry='module:name')"
-    )
 
 
 def _columns(said: Mapping[str, Any]) -> tuple[str, ...] | None:

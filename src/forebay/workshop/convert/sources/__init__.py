@@ -69,8 +69,7 @@ def reader_of(path: Path) -> Source:
     for source in SOURCES:
         if source.reads(path):
             return source
-    why = why_unreadable(path) or f"{path} is no model that anybody here reads"
-    raise Unsupported(f"{why}; {_known()}")
+    raise Unsupported(why_unreadable(path, _known()))
 
 
 def _known() -> str:

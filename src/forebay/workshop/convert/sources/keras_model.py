@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from forebay.core import Array, Tensors
-from forebay.core.errors import Malformed, Unsupported
+from forebay.core.errors import ForebayError, Malformed, Unsupported
 from forebay.core.extras import need
 from forebay.workshop.convert.apart import must_be_apart
 from forebay.workshop.convert.contract import Draft, Given
@@ -20,6 +20,7 @@ from forebay.workshop.convert.networks import Expected, Network, draft_of, gener
 from forebay.workshop.convert.recognising import is_from
 from forebay.workshop.convert.running import first_line
 from forebay.workshop.convert.sources.keras_onnx import export
+from forebay.workshop.convert.sources.keras_two import readable
 from forebay.workshop.convert.sources.tensorflow_quiet import import_keras
 
 _AUTOMATIC = re.compile(r"(keras_tensor|input_layer|input|args|inputs)(_\d+)*")
@@ -51,8 +52,12 @@ class Keras:
         if not safe:
             must_be_apart(path)
         keras = import_keras()
+        config = _config_in(path) if path.suffix.lower() in _HDF5 else {}
         try:
-            return keras.saving.load_model(path, compile=False, safe_mode=safe)
+            with readable(path, config) as file:
+                return keras.saving.load_model(file, compile=False, safe_mode=safe)
+        except ForebayError:
+            raise
         except Exception as error:  # a damaged file and a class that is not known here fail in many ways
             raise _no_load(path, error) from error
 
@@ -171,10 +176,11 @@ def _names_in(sample: Any) -> list[str]:
 def _struct_of(model: Any, sample: Any) -> Any:
     """How the model takes its inputs: a mapping (with the names that it wants), a list, or one by itself."""
     if getattr(model, "inputs", None):
-        struct = model.input if hasattr(model, "input") else model.inputs
+        struct = getattr(model, "_inputs_struct", model.inputs)  # a file of Keras 2 has a list of one
         if isinstance(struct, Mapping):
             return dict.fromkeys(sorted(struct))
-        return struct if len(model.inputs) > 1 else None
+        listed = len(model.inputs) > 1 or hasattr(model, "_inputs_struct")
+        return struct if listed and isinstance(struct, list | tuple) else None
     return sample if isinstance(sample, Mapping | tuple | list) and len(_names_in(sample)) > 1 else None
 
 

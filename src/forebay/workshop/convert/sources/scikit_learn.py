@@ -19,6 +19,9 @@ from forebay.workshop.convert.sources.sklearn_onnx import to_onnx
 from forebay.workshop.convert.sources.sklearn_parts import parts, picks_by_name
 from forebay.workshop.convert.tabular import LABEL, PREDICTION, PROBABILITIES, Work, begin, finish
 
+_BOOSTERS = ("xgboost", "lightgbm", "catboost")
+_HISTOGRAM = "HistGradientBoosting"
+
 
 class ScikitLearn:
     """Estimators, and pipelines of them."""
@@ -49,7 +52,7 @@ class ScikitLearn:
 def _converted(predictor: Predictor, work: Work) -> tuple[Work, Any]:
     """Boosters split at the very values of their fit: what is scaled for them keeps all digits."""
     inner = (part for path, part in parts(predictor.model) if path)
-    if any(is_from(part, "xgboost", "lightgbm", "catboost") for part in inner):
+    if any(is_from(part, *_BOOSTERS) or type(part).__name__.startswith(_HISTOGRAM) for part in inner):
         exact = replace(work, layout=in_doubles(work.layout))
         with suppress(Unsupported, Malformed):  # some steps know no doubles, here or in ONNX Runtime
             proto = to_onnx(predictor, exact.layout)

@@ -1,4 +1,4 @@
-"""Boosters inside scikit-learn's pipelines and ensembles: told to skl2onnx as converters of ours."""
+"""Boosters in scikit-learn's pipelines and ensembles, its own too: told to skl2onnx as converters of ours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from forebay.workshop.convert.columnar import OPSETS
-from forebay.workshop.convert.sources import catboost_graph, lightgbm_graph, xgboost_graph
+from forebay.workshop.convert.sources import (
+    catboost_graph,
+    lightgbm_graph,
+    sklearn_hist_trees,
+    xgboost_graph,
+)
 from forebay.workshop.convert.sources.catboost_model import describe as describe_catboost
 from forebay.workshop.convert.sources.lightgbm_model import describe as describe_lightgbm
 from forebay.workshop.convert.sources.xgboost_model import describe as describe_xgboost
@@ -18,6 +23,7 @@ _ESTIMATORS = {
     "xgboost": ("XGBClassifier", "XGBRFClassifier", "XGBRegressor", "XGBRFRegressor"),
     "lightgbm": ("LGBMClassifier", "LGBMRegressor"),
     "catboost": ("CatBoostClassifier", "CatBoostRegressor"),
+    "sklearn.ensemble": ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"),
 }
 _OPTIONS = {"zipmap": [True, False, "columns"], "nocl": [True, False], "raw_scores": [True, False]}
 
@@ -84,7 +90,22 @@ def _convert_catboost(scope: Any, operator: Any, container: Any) -> None:
     _add(container, catboost_graph.nodes_for(described, x, outputs, list(model.classes_), prefix))
 
 
-_converters = {"xgboost": _convert_xgboost, "lightgbm": _convert_lightgbm, "catboost": _convert_catboost}
+def _convert_hist_trees(scope: Any, operator: Any, container: Any) -> None:
+    model = operator.raw_operator
+    classifier = hasattr(model, "classes_")
+    options = container.get_options(model, {"raw_scores": False}) if classifier else {}
+    raw = bool(options.get("raw_scores"))  # calibration asks for them
+    x, prefix = _matrix(scope, operator, container)
+    outputs = _outputs(operator, container, prefix)
+    _add(container, sklearn_hist_trees.nodes_for(model, x, outputs, prefix, raw_scores=raw))
+
+
+_converters = {
+    "xgboost": _convert_xgboost,
+    "lightgbm": _convert_lightgbm,
+    "catboost": _convert_catboost,
+    "sklearn.ensemble": _convert_hist_trees,
+}
 
 
 def _matrix(scope: Any, operator: Any, container: Any) -> tuple[str, str]:

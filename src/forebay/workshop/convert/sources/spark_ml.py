@@ -197,6 +197,7 @@ def _to_onnx(model: Any, layout: Layout, predictor: Predictor) -> Any:
     except Exception as error:  # onnxmltools raises whatever its converters meet
         raise Unsupported(f"this pipeline cannot become ONNX: {_why(error)}") from error
     _mend(proto, model.stages[-1])
+    _one_type_assembled(proto.graph)
     names = {
         "prediction": LABEL if LABEL in predictor.functions else PREDICTION,
         "probability": PROBABILITIES,
@@ -226,6 +227,26 @@ def _mend(proto: Any, last: Any) -> None:
         for attribute in node.attribute:
             if node.op_type == "LinearClassifier" and attribute.name == "post_transform":
                 attribute.s = b"SOFTMAX"
+
+
+def _one_type_assembled(graph: Any) -> None:
+    """Onnxmltools 1.16 lets a VectorAssembler join whole numbers of a StringIndexer with floats."""
+    from onnx import TensorProto, helper  # noqa: PLC0415 (heavy)
+
+    whole = {
+        node.output[0]
+        for node in graph.node
+        if node.op_type == "LabelEncoder" and any(one.name == "values_int64s" for one in node.attribute)
+    }
+    nodes = list[Any]()
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if node.op_type == "Concat" and name in whole:
+                node.input[place] = f"{name}__{len(nodes)}"
+                nodes.append(helper.make_node("Cast", [name], [node.input[place]], to=TensorProto.FLOAT))
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _whole_labels(proto: Any, made: dict[str, str]) -> None:
