@@ -14,6 +14,7 @@ from forebay.core.errors import Unsupported
 from forebay.workshop.compress.drafts import Draft, Source
 from forebay.workshop.compress.graphs import weights_of
 from forebay.workshop.compress.learning.module import Graph
+from forebay.workshop.compress.parts import Rows
 from forebay.workshop.compress.steps import STEPS
 from forebay.workshop.compress.steps.blocks import residual_blocks, without
 from forebay.workshop.compress.steps.neurons import cut
@@ -186,6 +187,22 @@ def test_a_forest_teaches_a_network_that_answers_by_the_same_names(forest: Sourc
     assert outputs == {spec.name for spec in forest.info.signature.outputs}
     assert len(draft.graph) < 0.1 * len(forest.draft().graph)
     assert accuracy(forest, draft, rows_for(forest, TEST)) > 0.8
+
+
+@pytest.mark.parametrize("name", ["int8-static", "int8-mixed"])
+def test_a_perceptron_of_scikit_learn_becomes_one_of_integers(name: str, tmp_path: Path) -> None:
+    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 (heavy)
+
+    images, labels = digits()
+    fitted = MLPClassifier((128, 64), max_iter=60, random_state=0, early_stopping=True)
+    convert(fitted.fit(images[:700], labels[:700]), images[:50]).save(tmp_path)
+    source = Source.at(tmp_path)
+    given = source.info.signature.inputs[0].name
+    rows = Rows({given: images[700:]}, labels[700:])
+    draft = BY_NAME[name].make(source.draft(), bench_of(source, rows.take(TUNE)))
+    before, after = (accuracy(source, each, rows.take(TEST)) for each in (source.draft(), draft))
+    assert len(draft.graph) < 0.6 * len(source.draft().graph)
+    assert before - after < 0.03
 
 
 def test_half_of_a_booster_answers_nearly_as_all_of_it(tmp_path: Path) -> None:

@@ -15,13 +15,14 @@ import numpy as np
 from forebay.core import Tensors
 from forebay.core.errors import Unsupported
 from forebay.workshop.compress.drafts import Bench, Draft
-from forebay.workshop.compress.graphs import weights_of
+from forebay.workshop.compress.graphs import consumers, put_weights, weights_of
 
 _QUANTISED = ("QLinearConv", "QLinearMatMul", "QuantizeLinear", "DynamicQuantizeLinear", "MatMulNBits")
 _TALKATIVE = ("", "onnxruntime.quantization.matmul_nbits_quantizer", "nncf")
 _CHUNK = 32
 _NEAREST_BLOCKS = (128, 64, 32, 16)
 _FEWEST_WEIGHTS = 4096
+_NONE = np.empty(0)
 
 
 def half(draft: Draft, _bench: Bench) -> Draft:
@@ -78,6 +79,7 @@ def quantised(
     def quantise(given: Path, made: Path) -> None:
         ready = given.with_name("ready.onnx")
         quant_pre_process(given, ready, skip_symbolic_shape=True)
+        _flatten_biases(ready)
         quantize_static(
             ready,
             made,
@@ -92,6 +94,26 @@ def quantised(
         )
 
     return by_files(draft, quantise)
+
+
+def _flatten_biases(path: Path) -> None:
+    """A bias of shape (1, n), as scikit-learn's converter writes it, as (n): the quantiser knows no other."""
+    import onnx  # noqa: PLC0415 (heavy)
+
+    proto = onnx.load(path)
+    weights = weights_of(proto)
+    wide = {
+        node.input[2]: weights[node.input[2]].reshape(-1)
+        for node in proto.graph.node
+        if node.op_type == "Gemm" and len(node.input) > 2 and weights.get(node.input[2], _NONE).ndim == 2
+    }
+    alone = {
+        name: bias for name, bias in wide.items() if all(n.op_type == "Gemm" for n in consumers(proto, name))
+    }
+    if alone:
+        put_weights(proto, alone)
+        del proto.graph.value_info[:]  # they tell of the old shapes
+        onnx.save(proto, path)
 
 
 def int4_weights(draft: Draft, _bench: Bench) -> Draft:
