@@ -19,7 +19,7 @@ help: ## List what there is
 
 setup: .venv/developer ## Make .venv with everything a developer needs
 
-demo: .venv/user ## Train, publish, serve, meter and bill a model, told as a story
+demo: .venv/user ## Train, publish, compress, serve, meter and bill a model, told as a story
 	$(BIN)/forebay demo
 
 check: .venv/developer services ## Format, lint, types, import law, fast tests: under a minute

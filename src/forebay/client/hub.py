@@ -245,7 +245,7 @@ class Hub:
         data: Any,
         target: Any = None,
         *,
-        keep: str,
+        keep: str | None = None,
         goal: str = "latency",
         version: WhichVersion = None,
         slices: Sequence[str] = (),
@@ -256,6 +256,8 @@ class Hub:
     ) -> Version:
         """Look for a smaller or faster version that loses no more than *keep*, and make it the next one.
 
+        Without *keep* it is what the model keeps (`hub.keeps`).
+
         *name* may be a version (`digits:1`); a name alone is its newest version that was not compressed.
         *data* and *target* are as `train` has them, but rows that the model has not learnt from; the target
         that it was trained for need not be named. *goal* is `latency`, `throughput`, `size`, `memory` or
@@ -263,10 +265,12 @@ class Hub:
         version's `sentence` and `evidence` say what was proved. Raises `Malformed` for what is no promise,
         and `JobFailed` where nothing that is better keeps it: then there is no new version.
         """
+        ref = ref_of(name, version)
+        keep = ", ".join(self.keeps(ref.model).promises) if keep is None else keep
         check_wish(keep, goal, time_budget_s, seed)
         wish = {"keep": keep, "goal": goal, "time_budget_s": time_budget_s, "seed": seed}
         with progress_for(progress) as shown:
-            place = {"model": str(ref_of(name, version)), "slices": list(slices), "name": into or ""}
+            place = {"model": str(ref), "slices": list(slices), "name": into or ""}
             request = compress_request(self._door, self.project, data, target, place | wish, shown)
             job = self.jobs.submit("compress", request)
             return self._made(self.jobs.follow(job.id, shown))

@@ -70,6 +70,10 @@ class JobsOf:
         """The end of what the job's processes wrote to standard error: what libraries complain about."""
         return self._door.send("GET", f"/api/v1/jobs/{job_id}/log").text
 
+    def report(self, job_id: str) -> bytes:
+        """The page that a compression left, whether it kept its promise or not; raises `NotFound`."""
+        return self._door.send("GET", f"/api/v1/jobs/{job_id}/report").content
+
     def cancel(self, job_id: str) -> Job:
         """Ask the job to end, and say how it is now."""
         self._door.send("POST", f"/api/v1/jobs/{job_id}/cancel")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 
+from forebay.app.cli.bar import BarProgress
 from forebay.app.cli.compressing import _GOALS
 from forebay.workshop.compress import Goal
 from support.instance import Done, Instance
@@ -70,8 +72,9 @@ def test_the_new_version_tells_its_parent_its_sentence_and_answers(
     assert "promise kept" in page
     shell.run("deploy", "digits:2")
     assert shell.json("show", "digits:2")["evidence"][0]["kind"] == "compression"
-    job = shell.json("jobs")[0]
-    assert job["kind"] == "compress"
+    [job] = [
+        each for each in shell.json("jobs") if (each["kind"], each["state"]) == ("compress", "succeeded")
+    ]
     log = shell.run("jobs", "log", job["id"]).stdout
     assert "trying fp16" in log
     assert "promise kept" in shell.run("jobs", "show", job["id"]).stdout
@@ -86,9 +89,34 @@ def test_what_cannot_be_is_said_in_one_sentence(
     assert "has no version 7" in told
     told = shell.refused("compress", "digits:1", "--data", data, "--keep", "accuracy>=-1")
     assert told.endswith("accuracy needs the right answers; name their column: --target COLUMN")
-    done = shell.run("compress", "digits", "--data", data, check=False)
-    assert (done.returncode, "Missing option '--keep'" in done.stderr) == (2, True)
+    told = shell.refused("compress", "digits", "--data", data)
+    assert "'digits' keeps nothing yet" in told
+
+
+def test_what_the_model_keeps_is_asked_for_where_nothing_is_said(
+    shell: Shell, data: str, tmp_path: Path
+) -> None:
+    shell.run("publish", str(artifact(tmp_path / "artifact")), "--name", "keeping")
+    shell.run("keep", "keeping", "accuracy>=-0.01")
+    told = shell.refused("compress", "keeping", "--data", data, "--target", "figure")
+    assert "there is no column 'figure'" in told
+    [job] = [each for each in shell.json("jobs") if each["request"].get("model") == "keeping:1"]
+    assert job["request"]["keep"] == "accuracy>=-0.01"
 
 
 def test_the_goals_are_those_of_the_workshop() -> None:
     assert list(_GOALS) == list(Goal)
+
+
+def test_on_a_terminal_the_candidates_are_a_table_that_grows() -> None:
+    screen = io.StringIO()
+    with BarProgress(screen) as bar:
+        bar.candidate({"name": "slim", "outcome": "inapplicable", "reason": "as simple as can be"})
+        measured = {"latency": 0.5, "throughput": 4.0, "size": 0.26, "verdict": "kept"}
+        bar.candidate({"name": "int8-static", "outcome": "measured", **measured})
+        bar.candidate({"name": "fp16", "outcome": "failed", "reason": "it dies"})
+    shown = [line.split() for line in screen.getvalue().splitlines() if line.strip()]
+    assert ["candidate", "alone", "in", "32", "size", "what", "of", "it"] in shown
+    assert ["int8-static", "0.50", "0.25", "0.26", "kept"] in shown
+    assert ["fp16", "failed:", "it", "dies"] in shown
+    assert not any("slim" in line for line in shown)

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 import forebay
 from support.instance import Instance
 from support.shell import Shell
+from support.small_networks import artifact, parquet
 
 pytestmark = pytest.mark.slow
 
@@ -120,3 +121,20 @@ def test_what_makes_no_sense_is_said(shell: Shell, published: str) -> None:
     assert "what is" in shell.refused("keep", published, "--of", "1")
     assert "did you mean 'accuracy'?" in shell.refused("keep", published, "acuracy>=-1")
     assert "which alias" in shell.refused("alias", published, "--protected")
+
+
+@pytest.mark.timeout(300)
+def test_what_a_hub_has_made_smaller_passes_the_gate_by_itself(
+    developer: Shell, name: str, tmp_path: Path
+) -> None:
+    """The whole way: a promise, the rows to prove it on, a search at the hub, a deployment."""
+    data = ("--data", str(parquet(tmp_path / "eval.parquet")), "--target", "digit", "--slice", "half")
+    developer.run("publish", str(artifact(tmp_path / "artifact")), "--name", name)
+    developer.run("keep", name, "accuracy>=-4", *data)
+    developer.run("alias", f"{name}:1", "champion", "--protected")
+    developer.run("deploy", f"{name}@champion")
+    search = ("--keep", "accuracy>=-3", "--for", "size", "--time-budget", "15s")
+    made = developer.json("compress", name, *data, *search)
+    assert made["evidence"][0]["data_digest"] == developer.json("keep", name)["data"]
+    developer.run("alias", f"{name}:2", "champion")
+    assert developer.json("deploy", f"{name}@champion")["notes"] == []

@@ -15,7 +15,7 @@ import pytest
 
 from support.instance import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @contextmanager
@@ -52,16 +52,29 @@ def processes_in(folder: Path) -> list[int]:
 
 def test_the_story_comes_to_a_good_end(tmp_path: Path) -> None:
     with demo(tmp_path, "--json", "--picture", str(tmp_path / "demo.svg")) as process:
-        assert process.wait(110) == 0, (tmp_path / "err").read_text()
+        assert process.wait(240) == 0, (tmp_path / "err").read_text()
     told = json.loads((tmp_path / "out").read_text())
-    assert told["accuracy"] > 0.95
-    assert told["served_accuracy"] == pytest.approx(told["accuracy"], abs=1e-9)
+    assert told["accuracy"] > 0.93
+    assert told["compression"].endswith("promise kept")
+    assert told["version"] == 2
+    assert told["served_accuracy"] == pytest.approx(told["accuracy"], abs=0.02)
     assert told["parity"]["rows_off"] == 0
     assert told["requests"] == 302
     assert 0 < told["latency_p50_ms"] <= told["latency_p99_ms"]
     assert float(told["cost"]) > 0
     story = (tmp_path / "err").read_text()
-    for title in ("Start a hub", "Load", "Train", "Convert", "Publish", "Deploy", "key", "Ask", "Meter"):
+    for title in (
+        "Start a hub",
+        "Load",
+        "Train",
+        "Convert",
+        "Publish",
+        "Make it smaller",
+        "Deploy",
+        "key",
+        "Ask",
+        "Meter",
+    ):
         assert title in story
     assert "It&#160;is&#160;a" in (tmp_path / "demo.svg").read_text()
     assert nothing_is_left(tmp_path)
@@ -69,7 +82,7 @@ def test_the_story_comes_to_a_good_end(tmp_path: Path) -> None:
 
 def test_what_it_prints_last_works_while_it_is_kept_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     with demo(tmp_path, "--keep") as process:
-        until(lambda: "curl " in (tmp_path / "out").read_text() or process.poll() is not None, 110)
+        until(lambda: "curl " in (tmp_path / "out").read_text() or process.poll() is not None, 240)
         printed = (tmp_path / "out").read_text()
         line = printed[printed.index("curl ") :].replace("curl ", "curl -sS --fail ", 1)
         done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)

@@ -24,7 +24,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "doctor": ("processes:doctor", "Find the commonest mistakes, and how to mend them."),
         "hub": ("processes:hub", "Run a hub alone."),
         "node": ("processes:node", "Run a node alone."),
-        "demo": ("showing:demo", "See the whole of it in a minute: data in, a metered prediction out."),
+        "demo": ("showing:demo", "See the whole of it in two minutes: data in, a metered prediction out."),
     },
     "Make models": {
         "train": ("training:train", "Train a model from a table or pictures, and publish it."),

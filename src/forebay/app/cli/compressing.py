@@ -29,9 +29,8 @@ _GOALS = ("latency", "throughput", "size", "memory", "energy")
 )
 @click.option(
     "--keep",
-    required=True,
     metavar="PROMISE",
-    help='What may be lost, as in "accuracy>=-0.5"; several with commas.',
+    help='What may be lost, as in "accuracy>=-0.5"; what NAME keeps anyway, if left out.',
 )
 @click.option(
     "--for",
@@ -70,7 +69,7 @@ def compress(
     model: str,
     data: Path,
     target: str | None,
-    keep: str,
+    keep: str | None,
     goal: str,
     time_budget: float,
     slices: tuple[str, ...],

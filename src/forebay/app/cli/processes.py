@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,9 @@ from forebay.app.supervisor import (
 )
 from forebay.app.supervisor import status as status_of
 from forebay.app.wiring import ADMIN_KEY, environment_for, own_command, plan_of
+
+_BEHIND_NODES = 10
+"""A hub beside a node lets it go first: the ledger can wait, callers cannot."""
 
 F = TypeVar("F", bound=Callable[..., object])
 _home = click.option("--home", type=click.Path(path_type=Path), help="Folder of everything that is kept.")
@@ -127,6 +131,7 @@ def hub(parent: int | None, **options: Any) -> None:
 
     if parent:
         die_with_parent(parent)
+        os.nice(_BEHIND_NODES)
     run_hub(Settings.load(**options))
 
 

@@ -21,7 +21,7 @@ import msgspec
 )
 @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")
 def demo(keep: bool, picture: Path | None, as_json: bool) -> None:
-    """See the whole of it in a minute: data in, a metered prediction out.
+    """See the whole of it in two minutes: data in, a metered prediction out.
 
     Starts a hub and a node in a temporary home on free ports, and removes both at the end. With
     --json the story goes to standard error.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -30,10 +31,18 @@ def list_jobs(talk: Talk) -> None:
 
 @jobs.command("show")
 @click.argument("job_id", metavar="ID")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Write the page that a compression left, kept promise or not, into FILE.",
+)
 @talking
-def show_job(talk: Talk, job_id: str) -> None:
+def show_job(talk: Talk, job_id: str, report: Path | None) -> None:
     """Show one job."""
     job = talk.hub.jobs.get(job_id)
+    if report is not None:
+        report.write_bytes(talk.hub.jobs.report(job_id))
     talk.answer(job, lambda: _show(job))
 
 

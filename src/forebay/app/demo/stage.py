@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from forebay.client import NoProgress
 
 _WIDTH = 92
 _INDENT = 4
@@ -37,6 +40,21 @@ class Step:
     def show(self, picture: RenderableType, plain: RenderableType) -> None:
         """Something drawn, and the same for where there are no colours."""
         self.told.append((picture, plain))
+
+
+class Whisper(NoProgress):
+    """The client's progress, whispered on stage."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def step(self, text: str) -> None:
+        """Something new begins."""
+        self._step.at(text)
+
+    def candidate(self, told: Mapping[str, Any]) -> None:
+        """Another one was tried."""
+        self._step.at(str(told.get("text", "")))
 
 
 class Stage:

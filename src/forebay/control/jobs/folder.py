@@ -1,6 +1,7 @@
 """A job's folder: what its steps leave for each other, and its log.
 
 request.json   what was asked          log.txt     what its children wrote to standard error
+report.html    a page about its work, if a child wrote one; it stays, as the log does
 STEP/          complete output         STEP.part/  output that is growing, or was left behind
 """
 
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from forebay.core import REPORT_NAME
 
 _LOG = "log.txt"
 _TAIL_LINES = 5
@@ -28,6 +31,11 @@ class JobFolder:
     def log(self) -> Path:
         """Where children's standard error goes; it outlives the job."""
         return self.path / _LOG
+
+    @property
+    def report(self) -> Path:
+        """Where a child may leave a page about its work; it outlives the job too."""
+        return self.path / REPORT_NAME
 
     def lay_out(self, request: dict[str, Any]) -> None:
         """Make the folder and its `request.json`; harmless when both are there."""
@@ -63,11 +71,11 @@ class JobFolder:
         return " / ".join(line.strip() for line in lines[-_TAIL_LINES:] if line.strip())
 
     def clean(self) -> None:
-        """Remove everything but the log."""
+        """Remove everything but the log and the report."""
         if not self.path.is_dir():
             return
         for entry in self.path.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
-            elif entry.name != _LOG:
+            elif entry not in (self.log, self.report):
                 entry.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from forebay.control.jobs.patience import Patience
 from forebay.control.jobs.records import JobEvent, JobRecord
 from forebay.control.jobs.runner import Runner
 from forebay.control.store import Database
-from forebay.core.errors import Malformed
+from forebay.core.errors import Malformed, NotFound
 
 _log = logging.getLogger("forebay.jobs")
 _LOG_BYTES = 1 << 20
@@ -95,6 +95,14 @@ class Jobs:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _LOG_BYTES))
             return file.read().decode("utf-8", "replace")
+
+    def report(self, job_id: str) -> bytes:
+        """The page about its work that a job has left, in HTML, whatever it came to; raises `NotFound`."""
+        kind = self._book.get(job_id).kind
+        try:
+            return JobFolder(self._folder / job_id).report.read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"the {kind} job {job_id!r} has left no report") from None
 
     def cancel(self, job_id: str) -> JobRecord:
         """Cancel a job: at once where it is queued, as soon as its child is ended where it is running.

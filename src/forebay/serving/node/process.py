@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 
@@ -30,6 +31,7 @@ async def _serve(config: NodeConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave.set)
     port = await node.start()
+    gc.freeze()  # what is there now stays: a full collection would stop every request to look it through
     _log.info("listening on http://%s:%d, gRPC on port %d", config.host, port, node.grpc_port)
     _log.info("%s", _means(config))
     announcing = asyncio.create_task(announce(lambda: node.ready))

@@ -97,7 +97,7 @@ def test_what_breaks_its_promise_is_not_registered(
     working_hub: RunningHub, developer: httpx.Client, body: dict[str, Any]
 ) -> None:
     before = working_hub.services.registry.model("default", "digits").versions
-    job = submit(developer, "jobs", changed(body, keep="accuracy>=-0.01", goal="size", time_budget_s=15))
+    job = submit(developer, "jobs", changed(body, keep="accuracy>=-0.01", goal="size", time_budget_s=25))
     done = ended(developer, job["id"], 120)
     assert (done["state"], done["result"]) == ("failed", None)
     verdict = re.search("; (.*); so no version was registered$", done["error"])
@@ -106,6 +106,10 @@ def test_what_breaks_its_promise_is_not_registered(
         ("promise accuracy>=-0.01 broken", "not enough data to promise accuracy>=-0.01")
     )
     assert working_hub.services.registry.model("default", "digits").versions == before
+    page = developer.get(f"/api/v1/jobs/{job['id']}/report")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "int8-static" in page.text or "fp16" in page.text
+    assert "<svg" in page.text
 
 
 def test_a_search_whose_process_is_killed_goes_on_where_it_was(
@@ -143,6 +147,11 @@ def test_what_is_wrong_with_the_data_is_told_when_it_is_read(
     done = ended(developer, job["id"])
     assert done["state"] == "failed"
     assert done["error"] == "there is no column 'digits'; did you mean 'digit'?"
+    page = developer.get(f"/api/v1/jobs/{job['id']}/report")
+    assert (page.status_code, page.json()["detail"]) == (
+        404,
+        f"the compress job {job['id']!r} has left no report",
+    )
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,17 @@ def get_job_log(job: Annotated[JobRecord, Depends(_readable)], hub: Hub) -> Plai
     return PlainTextResponse(hub.jobs.log(job.id))
 
 
+@router.get(
+    "/jobs/{job_id}/report",
+    response_class=Response,
+    responses={200: {"description": "A page", "content": {"text/html": {"schema": {"type": "string"}}}}},
+)
+def get_job_report(job: Annotated[JobRecord, Depends(_readable)], hub: Hub) -> Response:
+    """The page that a compression leaves, kept promise or not."""
+    headers = {"Content-Disposition": f'attachment; filename="{job.id}.html"'}
+    return Response(hub.jobs.report(job.id), media_type="text/html", headers=headers)
+
+
 @router.post("/jobs/{job_id}/cancel", responses=problems(409))
 def cancel_job(job: Annotated[JobRecord, Depends(_changeable)], hub: Hub) -> JobAnswer:
     """Cancel a job: at once if it waits, as soon as its process has ended if it runs."""

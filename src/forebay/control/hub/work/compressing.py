@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ import msgspec
 
 from forebay.control.hub.work.publishing import EVIDENCE
 from forebay.control.hub.work.requests import CompressRequest, read_request
-from forebay.core import ArtifactInfo
+from forebay.core import REPORT_NAME, ArtifactInfo
 from forebay.core.errors import Malformed, Unsupported
 from forebay.workshop.compress import (
     Compressed,
@@ -44,6 +45,7 @@ def search_smaller(folder: Path, output: Path, tell: Listener) -> None:
     made = _again(folder, source, rows, request, teller)
     if made is None:
         made = compress(source, rows, request.wish, folder / SEARCH, listener=teller)
+    shutil.copyfile(made.report, folder / REPORT_NAME)
     if not made.kept:
         raise Unsupported(f"{made.sentence}; so no version was registered")
     made.save(output / ARTIFACT)
