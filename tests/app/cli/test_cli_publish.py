@@ -99,6 +99,7 @@ def test_rows_are_needed_for_the_proof(shell: Shell, booster: str) -> None:
             "there is no /absent.csv; give the path of a file or a folder",
         ),
         (["train", "--script", "train.py"], "there is no train.py in {here}; give the path of a file"),
+        (["compress", "x", "--data", "rows.csv"], "there is no rows.csv in {here}; give the path of a file"),
         (["predict", "x", "--input", "rows.csv"], "there is no rows.csv in {here}; give the path of a file"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

@@ -8,6 +8,7 @@ import click
 
 from forebay.app.cli import paper
 from forebay.app.cli.frame import Talk, talking
+from forebay.app.cli.paths import Existing
 from forebay.app.cli.training import Duration
 from forebay.client.evidence import compression_of, report_of
 from forebay.client.results import Version
@@ -20,7 +21,7 @@ _GOALS = ("latency", "throughput", "size", "memory", "energy")
 @click.option(
     "--data",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=Existing(),
     metavar="FILE",
     help="Rows that the model has not learnt from (.csv, .parquet, .jsonl).",
 )
