@@ -38,7 +38,7 @@ def why_unreadable(path: Path, known: str) -> str:
 def _about_folder(folder: Path, known: str) -> str:
     names = sorted(path.name for path in folder.iterdir())
     if not names:
-        return f"the folder {folder} is empty"
+        return f"the folder {folder} is empty; {known}"
     if any(name.endswith(".py") for name in names):
         return (
             f"{folder} holds Python; publish it as code, and say what in it is to be called: "

@@ -89,10 +89,10 @@ def nearest(threshold: float) -> float:
 
     Half-way between two floats it is the lower, for such a threshold lies between two rows of float32.
 
-    >>> float(np.float32(0.1)) > 0.1 and nearest(0.1) == np.float32(0.1)
+    >>> float(np.float32(0.1)) > 0.1 and nearest(0.1) == float(np.float32(0.1))
     True
     >>> low, high = np.float32(1), np.nextafter(np.float32(1), np.float32(2))
-    >>> nearest((float(low) + float(high)) / 2) == low
+    >>> nearest((float(low) + float(high)) / 2) == float(low)
     True
     """
     bound = float(np.finfo(np.float32).max)
