@@ -53,7 +53,7 @@ def two(folder: Path) -> Path:
     ("make", "told"),
     [
         (lambda folder: folder / "absent", "there is no .*absent"),
-        (empty, "the folder .*empty is empty$"),
+        (empty, "the folder .*empty is empty; "),
         (two, r"holds several models \(a.onnx, b.tflite\)"),
         (zipped("model.zip", "model.onnx"), r"is an archive \(zip\); unpack it, and publish what is inside$"),
         (zipped("model.zip", "model/data.pkl"), "is a pickle; unpack it"),
