@@ -90,7 +90,7 @@ def test_the_report_of_a_training_is_a_page_for_a_browser(
 
 def test_a_version_that_was_not_trained_has_no_report(shell: Shell, published: str, tmp_path: Path) -> None:
     line = shell.refused("show", published, "--report", str(tmp_path / "report.html"))
-    assert "only trainings write one" in line
+    assert "only trainings and compressions write one" in line
 
 
 def test_training_answers_with_the_version_for_programs(shell: Shell, tmp_path: Path, name: str) -> None:
