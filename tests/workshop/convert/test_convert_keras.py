@@ -173,8 +173,8 @@ def with_memory() -> Any:
     ("model", "sample", "error", "match"),
     [
         (lambda: in_precision("mixed_bfloat16"), ROWS, Unsupported, r"bfloat16.*set_dtype_policy\('float32"),
-        (lambda: keras.Sequential([keras.Input((8,)), Guesses()]), ROWS, Malformed, "or on chance"),
-        (with_memory, WORDS[:, :, np.newaxis], Malformed, "takes any number of rows"),
+        (lambda: keras.Sequential([keras.Input((8,)), Guesses()]), ROWS, Malformed, "depends on chance"),
+        (with_memory, WORDS[:, :, np.newaxis], Malformed, "what it was asked before"),
     ],
 )
 def test_what_a_server_cannot_ask_is_refused(

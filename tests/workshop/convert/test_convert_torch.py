@@ -159,7 +159,7 @@ MIXED_ROWS = np.array([[0.1, 0.2], [300, 20]], np.float32)
         (Mends(), None, Malformed, "pass sample="),
         (nn.Sequential(nn.Linear(4, 2), nn.GELU()).double(), ROWS, Unsupported, r"Erf.*model\.float\(\)"),
         (Moments(), MOMENTS, Malformed, "depends on the other rows.*rows in the first dimension"),
-        (Guesses(), ROWS, Malformed, "or on chance"),
+        (Guesses(), ROWS, Malformed, "depends on chance"),
         (
             Mends(),
             DataLoader(TensorDataset(torch.from_numpy(ROWS))),

@@ -128,6 +128,8 @@ class Versions:
         while (deployment := self._wanted.get(name)) is not None and self._settled.get(name) != deployment:
             news.clear()
             held = await self._hold(name, deployment)
+            if name in self._wanted:
+                self._forget_overtaken(name, self._wanted[name])
             if self._wanted.get(name) != deployment:
                 continue
             if held is None:
@@ -187,6 +189,14 @@ class Versions:
         except ValueError as error:
             raise Malformed(f"the deployment's limits cannot work: {error}") from error
 
+    def _forget_overtaken(self, name: Name, wanted: Deployment) -> None:
+        """Keep what is wanted, and who answers until then; others were overtaken on their way in."""
+        routes = (self._routing.get(*name), self._before.get(name))
+        answering = {served for route in routes if route is not None for served in route.served}
+        meant = {(target.version, target.artifact) for target in wanted.targets}
+        self._dismiss(name, lambda key, served: key not in meant and served not in answering)
+        self._standing.keep(name, {version for version, _ in meant | self._held[name].keys()})
+
     def _make_way(self, name: Name, held: _Held) -> None:
         """While *held* are loaded, callers of a new name wait, and old versions go on.
 
@@ -223,11 +233,15 @@ class Versions:
     def _let_go(self, name: Name, keep: Iterable[Served]) -> None:
         """Dismiss every version of *name* but those to keep; their last callers are answered."""
         held, kept = self._held[name], set(keep)
-        for key in [key for key, served in held.items() if served not in kept]:
-            self._manager.dismiss(held.pop(key))
+        self._dismiss(name, lambda _, served: served not in kept)
         self._standing.keep(name, {version for version, _ in held})
         if not held:
             del self._held[name]
+
+    def _dismiss(self, name: Name, leaves: Callable[[tuple[int, str], Served], bool]) -> None:
+        held = self._held[name]
+        for key in [key for key, served in held.items() if leaves(key, served)]:
+            self._manager.dismiss(held.pop(key))
 
     def _moved(self, name: Name, served: Served) -> None:
         """The manager has got further with *served*, or has not."""

@@ -54,6 +54,7 @@ def draft_of(network: Network, rows: Tensors, given: Given, rows_from: str = "ge
     Refuses what is no network for any number of rows.
     """
     answers = _first_answers(network, rows)
+    _check_chance(network, rows, answers)
     _check_company(network, rows, answers)
     proto = network.export(rows)
     _check_operators(network, proto)
@@ -119,6 +120,16 @@ def _reason(rows: Tensors, error: Exception) -> str:
     return f"{' '.join(lines[:2])[:300] or type(error).__name__} (the sample is {given})"
 
 
+def _check_chance(network: Network, rows: Tensors, answers: Tensors) -> None:
+    """What answers by chance, or remembers, can be neither proved nor promised."""
+    for name, again in network.ask(rows).items():
+        if not _alike(answers[name], again, answers[name]):
+            raise Malformed(
+                f"the network answers the same sample differently when it is asked again (in {name!r}): its "
+                "answer depends on chance, or on what it was asked before; take out what draws or remembers"
+            )
+
+
 def _check_company(network: Network, rows: Tensors, answers: Tensors) -> None:
     """A server puts the rows of several callers together, so a row's answer may not depend on the others.
 
@@ -139,15 +150,20 @@ def _check_alone(network: Network, rows: Tensors, answers: Tensors, row: int) ->
             f"{_reason(rows, error)}; what is served takes any number of rows"
         ) from error
     for name, values in answers.items():
-        want, got = values[[row]].astype(np.float64), np.asarray(alone[name], np.float64)
-        if want.shape != got.shape or not np.allclose(
-            want, got, rtol=_SAME, atol=_SAME * _size(values), equal_nan=True
-        ):
+        if not _alike(values[[row]], alone[name], values):
             raise Malformed(
                 f"the network answers the {which} row differently when it comes alone (in {name!r}): its "
-                "answer depends on the other rows of the batch, which a server fills from several callers, "
-                "or on chance; compute it from the row alone, with the rows in the first dimension"
+                "answer depends on the other rows of the batch, which a server fills from several callers; "
+                "compute it from the row alone, with the rows in the first dimension"
             )
+
+
+def _alike(want: Array, got: Array, whole: Array) -> bool:
+    """Whether both are the same, but for the rounding of numbers as large as those of the *whole* answer."""
+    want, got = want.astype(np.float64), np.asarray(got, np.float64)
+    return want.shape == got.shape and np.allclose(
+        want, got, rtol=_SAME, atol=_SAME * _size(whole), equal_nan=True
+    )
 
 
 def _check_operators(network: Network, proto: Any) -> None:

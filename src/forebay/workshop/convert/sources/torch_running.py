@@ -16,13 +16,18 @@ from forebay.core.errors import Malformed, Unsupported
 
 @contextmanager
 def at_rest(module: Any) -> Iterator[None]:
-    """*module* as it answers: nothing dropped out, no gradient; afterwards it is as it was, part by part."""
+    """*module* as it answers: nothing dropped out, no gradient; afterwards it is as it was, part by part.
+
+    What draws at random all the same draws anew each time, so that it can be told, and disturbs no draw of
+    the owner's.
+    """
     import torch  # noqa: PLC0415 (heavy)
 
     training = {part: part.training for part in module.modules()}
     try:
         module.eval()
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.seed()
             yield
     finally:
         for part, was in training.items():
