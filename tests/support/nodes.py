@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
+import msgspec
 import uvloop
 
 from forebay.core import (
@@ -75,6 +76,13 @@ class Prepared:
         targets = tuple(Target(i + first, digest) for i, digest in enumerate(digests))
         self.deployments = [each for each in self.deployments if each.model != name]
         self.deployments.append(Deployment("default", name, targets, limits or Limits(), pin))
+
+    def alias(self, name: str, **aliases: int) -> None:
+        """The deployment *name* answers to exactly *aliases*."""
+        self.deployments = [
+            msgspec.structs.replace(each, aliases=aliases) if each.model == name else each
+            for each in self.deployments
+        ]
 
     def snapshot(self) -> Snapshot:
         """What the hub would say."""

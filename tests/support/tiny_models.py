@@ -34,7 +34,7 @@ def scaler(factor: float = 2.0, *, batch: str | int = "batch", repeats: int = 0)
             numpy_helper.from_array(np.eye(3, dtype=np.float32), "eye"),
         ],
     )
-    return _bytes_of(graph)
+    return graph_bytes(graph)
 
 
 def gatherer() -> bytes:
@@ -46,7 +46,7 @@ def gatherer() -> bytes:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch"])],
         [numpy_helper.from_array(np.arange(5, dtype=np.float32), "table")],
     )
-    return _bytes_of(graph)
+    return graph_bytes(graph)
 
 
 def echo_text() -> bytes:
@@ -57,7 +57,7 @@ def echo_text() -> bytes:
         [helper.make_tensor_value_info("x", TensorProto.STRING, ["batch", 1])],
         [helper.make_tensor_value_info("y", TensorProto.STRING, ["batch", 1])],
     )
-    return _bytes_of(graph)
+    return graph_bytes(graph)
 
 
 def echo(datatype: DataType) -> bytes:
@@ -69,7 +69,7 @@ def echo(datatype: DataType) -> bytes:
         [helper.make_tensor_value_info("x", kinds[datatype], ["batch", 2])],
         [helper.make_tensor_value_info("y", kinds[datatype], ["batch", 2])],
     )
-    return _bytes_of(graph)
+    return graph_bytes(graph)
 
 
 def echo_signature(datatype: DataType) -> Signature:
@@ -94,7 +94,7 @@ def mlp(width: int, hidden: int, classes: int) -> bytes:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", classes])],
         [numpy_helper.from_array(weight, f"w{i}") for i, weight in enumerate(weights)],
     )
-    return _bytes_of(graph)
+    return graph_bytes(graph)
 
 
 def resident_bytes() -> int:
@@ -111,7 +111,8 @@ def write_artifact(folder: Path, model: bytes, signature: Signature = TWICE) -> 
     return folder
 
 
-def _bytes_of(graph: onnx.GraphProto) -> bytes:
+def graph_bytes(graph: onnx.GraphProto) -> bytes:
+    """A checked model around *graph*."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     model.ir_version = 9
     onnx.checker.check_model(model)
@@ -128,7 +129,7 @@ def heavy(seed: int, megabytes: float = 1.0) -> bytes:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
         [numpy_helper.from_array(a, "a"), numpy_helper.from_array(b, "b")],
     )
-    return _bytes_of(graph)
+    return graph_bytes(graph)
 
 
 def heavy_answer(seed: int, rows: Array, megabytes: float = 1.0) -> Array:

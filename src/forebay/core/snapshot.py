@@ -40,13 +40,17 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Deployment(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a model name answers with; what is pinned never leaves a node's memory."""
+    """What a model name answers with; what is pinned never leaves a node's memory.
+
+    `aliases` are those of the model that name one of its targets' versions now.
+    """
 
     project: str
     model: str
     targets: tuple[Target, ...]
     limits: Limits = Limits()
     pin: bool = False
+    aliases: dict[str, int] = {}
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from forebay.core import DataType, Key, Limits, Signature, TensorSpec
-from forebay.serving.node.answers import DOORS
+from forebay.serving.node.http_doors import HTTP_DOORS
 from support.nodes import WATCHER, Prepared, Running, running
 from support.tiny_models import TWICE, gatherer, scaler
 
@@ -140,7 +140,7 @@ def test_nobody_gets_in_without_a_key(node: Running, path: str, shown: str | Non
     assert "Authorization: Bearer KEY" in answer.text or "base64" in answer.text
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: f"{door.method} {door.path}")
+@pytest.mark.parametrize("door", HTTP_DOORS, ids=lambda door: f"{door.method} {door.path}")
 def test_every_door_but_health_is_locked(node: Running, door: Any) -> None:
     path = door.path.format(model="twice", version="1")
     with node.client() as client:

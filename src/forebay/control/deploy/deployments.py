@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from forebay.control.deploy.reading import for_nodes, read_deployments
+from forebay.control.deploy.reading import for_nodes, read_aliases, read_deployments
 from forebay.control.deploy.records import DeploymentRecord, Wish
 from forebay.control.deploy.tables import DeploymentRow, TargetRow
 from forebay.control.registry import Gate, Registry, find_active_version, hold_model, pass_gate
@@ -99,7 +99,11 @@ class Deployments:
         with self._lock, self._database.read() as session:
             hub, number = current(session)
             if self._last is None or (self._last.hub, self._last.number) != (hub, number):
-                deployments = tuple(for_nodes(record) for record in read_deployments(session))
+                aliases = read_aliases(session)
+                deployments = tuple(
+                    for_nodes(record, aliases.get((record.project, record.model), {}))
+                    for record in read_deployments(session)
+                )
                 self._last = Snapshot(hub, number, self._grants(session), deployments)
             return self._last
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -33,13 +34,23 @@ def read_deployments(
     return [_record(row, found[row.project, row.model]) for row in rows]
 
 
-def for_nodes(record: DeploymentRecord) -> Deployment:
+def read_aliases(session: Session) -> dict[tuple[str, str], dict[str, int]]:
+    """The version that each alias names, by project and model."""
+    found: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for row in session.scalars(select(AliasRow).order_by(AliasRow.name)):
+        found[row.project, row.model][row.name] = row.version
+    return found
+
+
+def for_nodes(record: DeploymentRecord, aliases: Mapping[str, int]) -> Deployment:
     """What a node has to know of *record*; aliases that have come to name one version share its target."""
     weights: dict[tuple[int, str], int] = defaultdict(int)
     for target in record.targets:
         weights[target.version, target.artifact] += target.weight
     targets = tuple(Target(version, artifact, weight) for (version, artifact), weight in weights.items())
-    return Deployment(record.project, record.model, targets, record.limits, record.pin)
+    deployed = {target.version for target in targets}
+    named = {name: version for name, version in aliases.items() if version in deployed}
+    return Deployment(record.project, record.model, targets, record.limits, record.pin, named)
 
 
 def _followed_targets() -> Any:

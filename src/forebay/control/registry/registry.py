@@ -163,6 +163,7 @@ class Registry:
             if row.protected:
                 _take_away(session, row, override)
             session.delete(row)
+            bump(session)  # nodes answer to aliases, too
 
     def _guarded(self, session: Session, alias: AliasRow) -> list[str]:
         """What of the alias's the gate stands before: itself, or the deployment that follows it."""

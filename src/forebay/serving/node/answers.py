@@ -11,7 +11,7 @@ from forebay.core.errors import ForebayError, message_for
 from forebay.serving.engine import Outcome
 from forebay.serving.node import pages
 from forebay.serving.node.asking import CACHE_STATUS, answer_of, ask, usage_of
-from forebay.serving.node.doors import Door
+from forebay.serving.node.doors import Door, Refusal
 from forebay.serving.node.encoding import decoded, encoded
 from forebay.serving.node.exchange import BINARY, JSON, Exchange
 from forebay.serving.node.routing import Served
@@ -25,41 +25,63 @@ _CACHE_LINES = {use: f"cache-status: {said}\r\n".encode() for use, said in CACHE
 _PROMETHEUS = b"text/plain; version=1.0.0; charset=utf-8"
 
 
+class Written(NamedTuple):
+    """An answer as a protocol writes it; `headers` are whole lines, each with its CRLF."""
+
+    body: bytes
+    content_type: bytes = JSON
+    headers: bytes = b""
+
+
+Write = Callable[[Served, Call, Outcome], Written]
+"""How a protocol writes what the model said; may raise `ForebayError`."""
+
+
 def _infer(node: Node, exchange: Exchange) -> None:
-    served = _served(node, exchange)
-    body = _body(node, exchange)
+    served = served_for(node, exchange)
+    body = body_of(node, exchange)
     json_size = oip.json_size_from(exchange.headers.get(b"inference-header-content-length"), len(body))
     call = oip.decode_request(body, json_size, served.model, exchange.version, served.lane.signature)
-    _ask(node, exchange, served, call, "oip")
+    answer_call(node, exchange, served, call, "oip", _in_oip)
 
 
 def _predict(node: Node, exchange: Exchange) -> None:
-    served = _served(node, exchange)
-    call = rows.decode_request(_body(node, exchange), served.lane.signature, served.model, exchange.version)
-    _ask(node, exchange, served, call, "rows")
+    served = served_for(node, exchange)
+    call = rows.decode_request(body_of(node, exchange), served.lane.signature, served.model, exchange.version)
+    answer_call(node, exchange, served, call, "rows", _in_rows)
 
 
-def _served(node: Node, exchange: Exchange) -> Served:
+def served_for(node: Node, exchange: Exchange) -> Served:
+    """Who answers the model that the path names; raises `NotFound` or `NotReady`."""
     assert exchange.principal is not None
     return node.routing.find(exchange.principal.project, exchange.model, exchange.version)
 
 
-def _body(node: Node, exchange: Exchange) -> bytes:
+def body_of(node: Node, exchange: Exchange) -> bytes:
+    """The body without its Content-Encoding; raises `Malformed` or `TooLarge`."""
     encoding = exchange.headers.get(b"content-encoding")
     if encoding is None:
         return exchange.body
     return decoded(exchange.body, encoding, node.config.max_body_bytes)
 
 
-def _ask(node: Node, exchange: Exchange, served: Served, call: Call, protocol: str) -> None:
-    """Give the call a seat; it is freed when the caller hangs up."""
-    done = partial(_answered, node, exchange, served, call, protocol)
+def answer_call(
+    node: Node, exchange: Exchange, served: Served, call: Call, protocol: str, write: Write
+) -> None:
+    """Give the call a seat, freed when the caller hangs up, and answer as *write* says."""
+    done = partial(_answered, node, exchange, served, call, protocol, write)
     wait_s, cache_control = node.config.request_wait_s, exchange.headers.get(b"cache-control")
     exchange.on_gone = ask(served, call, exchange.began_s, wait_s, done, cache_control)
 
 
 def _answered(
-    node: Node, exchange: Exchange, served: Served, call: Call, protocol: str, outcome: Outcome
+    node: Node,
+    exchange: Exchange,
+    served: Served,
+    call: Call,
+    protocol: str,
+    write: Write,
+    outcome: Outcome,
 ) -> None:
     if exchange.gone:
         return
@@ -67,11 +89,10 @@ def _answered(
         node.refuse(exchange, outcome.error, _timing(outcome))
         return
     try:
-        body, headers = _written(served, call, protocol, outcome)
+        body, content_type, headers = write(served, call, outcome)
     except ForebayError as error:
         node.refuse(exchange, error)
         return
-    content_type = BINARY if headers else JSON
     if outcome.cache:
         headers += _CACHE_LINES[outcome.cache]
     if b"accept-encoding" in exchange.headers:
@@ -150,15 +171,15 @@ class _Reply(NamedTuple):
         self.node.refuse(self.exchange, error)
 
 
-def _written(served: Served, call: Call, protocol: str, outcome: Outcome) -> tuple[bytes, bytes]:
-    """The body, and the header line of OIP's binary answers."""
-    answer = answer_of(served, call, outcome)
-    if protocol == "rows":
-        return rows.encode_answer(answer, served.lane.signature), b""
-    body, json_size = oip.encode_answer(answer, call)
+def _in_rows(served: Served, call: Call, outcome: Outcome) -> Written:
+    return Written(rows.encode_answer(answer_of(served, call, outcome), served.lane.signature))
+
+
+def _in_oip(served: Served, call: Call, outcome: Outcome) -> Written:
+    body, json_size = oip.encode_answer(answer_of(served, call, outcome), call)
     if json_size is None:
-        return body, b""
-    return body, b"inference-header-content-length: %d\r\n" % json_size
+        return Written(body)
+    return Written(body, BINARY, b"inference-header-content-length: %d\r\n" % json_size)
 
 
 def _live(node: Node, exchange: Exchange) -> None:
@@ -201,7 +222,7 @@ def _model_ready(node: Node, exchange: Exchange) -> None:
 
 def _index(node: Node, exchange: Exchange) -> None:
     assert exchange.principal is not None
-    only_ready = oip_pages.wants_ready(_body(node, exchange))
+    only_ready = oip_pages.wants_ready(body_of(node, exchange))
     found = pages.index(node, exchange.principal, only_ready=only_ready)
     exchange.reply(200, oip_pages.encode(found))
 
@@ -211,12 +232,14 @@ def _metrics(node: Node, exchange: Exchange) -> None:
     exchange.reply(200, body, _PROMETHEUS, line)
 
 
-def _oip_error(error: ForebayError) -> bytes:
-    return oip_pages.encode_error(message_for(error))
+def oip_error(error: ForebayError) -> Refusal:
+    """*error* as the Open Inference Protocol says it."""
+    return Refusal(error.status, oip_pages.encode_error(message_for(error)))
 
 
-def _plain_error(error: ForebayError) -> bytes:
-    return rows.encode_error(error)
+def plain_error(error: ForebayError) -> Refusal:
+    """*error* as the plain door says it."""
+    return Refusal(error.status, rows.encode_error(error))
 
 
 _MODELS = "/v2/models"
@@ -225,32 +248,24 @@ _VERSION = "/v2/models/{model}/versions/{version}"
 _ASK = Permission.PREDICT
 
 DOORS = (
-    Door("GET", "/v2/health/live", None, _live, _oip_error),
-    Door("GET", "/v2/health/ready", None, _ready, _oip_error),
-    Door("GET", "/v2", _ASK, _server, _oip_error),
-    Door("GET", _MODELS, _ASK, _models, _oip_error),
-    Door("GET", f"{_MODELS}/stats", _ASK, _statistics, _oip_error),  # before a model called "stats"
-    Door("GET", _MODEL, _ASK, _metadata, _oip_error),
-    Door("GET", _VERSION, _ASK, _metadata, _oip_error),
-    Door("GET", f"{_MODEL}/ready", _ASK, _model_ready, _oip_error),
-    Door("GET", f"{_VERSION}/ready", _ASK, _model_ready, _oip_error),
-    Door("GET", f"{_MODEL}/config", _ASK, _config, _oip_error),
-    Door("GET", f"{_VERSION}/config", _ASK, _config, _oip_error),
-    Door("GET", f"{_MODEL}/stats", _ASK, _statistics, _oip_error),
-    Door("GET", f"{_VERSION}/stats", _ASK, _statistics, _oip_error),
-    Door("POST", f"{_MODEL}/infer", _ASK, _infer, _oip_error),
-    Door("POST", f"{_VERSION}/infer", _ASK, _infer, _oip_error),
-    Door("POST", "/v2/repository/index", _ASK, _index, _oip_error),
-    Door("POST", "/predict/{model}", _ASK, _predict, _plain_error),
-    Door("POST", "/predict/{model}/versions/{version}", _ASK, _predict, _plain_error),
-    Door("GET", "/metrics", Permission.OBSERVE, _metrics, _plain_error),
+    Door("GET", "/v2/health/live", None, _live, oip_error),
+    Door("GET", "/v2/health/ready", None, _ready, oip_error),
+    Door("GET", "/v2", _ASK, _server, oip_error),
+    Door("GET", _MODELS, _ASK, _models, oip_error),
+    Door("GET", f"{_MODELS}/stats", _ASK, _statistics, oip_error),  # before a model called "stats"
+    Door("GET", _MODEL, _ASK, _metadata, oip_error),
+    Door("GET", _VERSION, _ASK, _metadata, oip_error),
+    Door("GET", f"{_MODEL}/ready", _ASK, _model_ready, oip_error),
+    Door("GET", f"{_VERSION}/ready", _ASK, _model_ready, oip_error),
+    Door("GET", f"{_MODEL}/config", _ASK, _config, oip_error),
+    Door("GET", f"{_VERSION}/config", _ASK, _config, oip_error),
+    Door("GET", f"{_MODEL}/stats", _ASK, _statistics, oip_error),
+    Door("GET", f"{_VERSION}/stats", _ASK, _statistics, oip_error),
+    Door("POST", f"{_MODEL}/infer", _ASK, _infer, oip_error),
+    Door("POST", f"{_VERSION}/infer", _ASK, _infer, oip_error),
+    Door("POST", "/v2/repository/index", _ASK, _index, oip_error),
+    Door("POST", "/predict/{model}", _ASK, _predict, plain_error),
+    Door("POST", "/predict/{model}/versions/{version}", _ASK, _predict, plain_error),
+    Door("GET", "/metrics", Permission.OBSERVE, _metrics, plain_error),
 )
-"""Every way into a node over HTTP. A new line here is a new way in, with the permission that it takes."""
-
-
-def error_body(target: bytes, door: Door | None, error: ForebayError) -> bytes:
-    """*error* in the shape of the door, or of the family of paths where there is no door."""
-    if door is not None:
-        return door.refuse(error)
-    family = target.partition(b"?")[0].split(b"/", 2)[1:2]
-    return _oip_error(error) if family == [b"v2"] else _plain_error(error)
+"""The ways in of the Open Inference Protocol and of the plain door; `http_doors` has them all."""

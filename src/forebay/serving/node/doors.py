@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,6 +10,7 @@ from urllib.parse import unquote
 
 from forebay.core import Permission
 from forebay.core.errors import ForebayError, Malformed, NotFound, Refused
+from forebay.serving.node.exchange import JSON
 
 if TYPE_CHECKING:
     from forebay.serving.node.exchange import Exchange
@@ -28,18 +30,29 @@ class WrongMethod(Refused):
         self.allowed = allowed
 
 
+class Refusal(NamedTuple):
+    """An error as a protocol says it; `headers` are whole lines, each with its CRLF."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """One way in. `permission` None means that nobody has to show a key: only health does that.
 
-    `path` may hold `{model}` and `{version}`. `refuse` writes an error in the door's own shape.
+    `path` may hold `{model}` and `{version}`, each a segment or the beginning of one that goes on with `:`.
+    `refuse` writes an error in the door's own shape. `protocol` is what keys may be narrowed to.
     """
 
     method: str
     path: str
     permission: Permission | None
     answer: Callable[[Node, Exchange], None]
-    refuse: Callable[[ForebayError], bytes]
+    refuse: Callable[[ForebayError], Refusal]
+    protocol: str = ""
 
 
 class Found(NamedTuple):
@@ -54,7 +67,9 @@ class Doors:
     """Finds the door for a request; remembers paths, for callers ask the same ones again and again."""
 
     def __init__(self, doors: Iterable[Door]) -> None:
-        self._doors = tuple(doors)
+        self._doors: dict[int, list[Door]] = defaultdict(list)
+        for door in doors:
+            self._doors[len(_split(door.path))].append(door)
         self._known: dict[tuple[bytes, bytes], Found] = {}
 
     def find(self, method: bytes, target: bytes) -> Found:
@@ -69,7 +84,8 @@ class Doors:
 
     def _search(self, method: str, target: bytes) -> Found:
         segments = _segments(target)
-        there = [(door, said) for door in self._doors if (said := _match(door.path, segments)) is not None]
+        near = self._doors.get(len(segments), ())
+        there = [(door, said) for door in near if (said := _match(door.path, segments)) is not None]
         if not there:
             raise NotFound(
                 "Not Found: there is no such path here; POST /predict/MODEL or /v2/models/MODEL/infer"
@@ -86,19 +102,23 @@ def _segments(target: bytes) -> list[str]:
     if path.startswith((b"http://", b"https://")):  # absolute form, as proxies send it
         path = b"/" + path.split(b"/", 3)[3] if path.count(b"/") > 2 else b"/"
     try:
-        return [unquote(part, errors="strict") for part in path.decode("ascii").strip("/").split("/")]
+        return [unquote(part, errors="strict") for part in _split(path.decode("ascii"))]
     except UnicodeError:
         raise Malformed("the path is not valid UTF-8") from None
 
 
+def _split(path: str) -> list[str]:
+    return path.strip("/").split("/")
+
+
 def _match(pattern: str, segments: list[str]) -> dict[str, str] | None:
-    parts = pattern.strip("/").split("/")
-    if len(parts) != len(segments):
-        return None
     said: dict[str, str] = {}
-    for part, segment in zip(parts, segments, strict=True):
+    for part, segment in zip(_split(pattern), segments, strict=True):
         if part.startswith("{"):
-            said[part[1:-1]] = segment
+            name, _, behind = part[1:].partition("}")
+            if not segment.endswith(behind) or (":" in segment and not behind):
+                return None
+            said[name] = segment.removesuffix(behind)
         elif part != segment:
             return None
     return said

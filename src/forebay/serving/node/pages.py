@@ -44,7 +44,7 @@ def names(node: Node, caller: Principal) -> list[str]:
 
 def metadata(node: Node, caller: Principal, model: str, version: str | None) -> dict[str, Any]:
     """What a model takes and gives."""
-    served = _one(node, caller, model, version)
+    served = one_of(node, caller, model, version)
     platform = oip_config.platform_of(served.info.backend, served.info.model)
     versions = map(str, _versions(node, caller, model))
     return oip_pages.model(served.model, versions, platform, served.lane.signature)
@@ -53,14 +53,28 @@ def metadata(node: Node, caller: Principal, model: str, version: str | None) -> 
 def ready(node: Node, caller: Principal, model: str, version: str | None) -> bool:
     """Whether a model answers."""
     try:
-        return _one(node, caller, model, version).ready
+        return one_of(node, caller, model, version).ready
     except NotReady:
         return False
 
 
+def states(node: Node, caller: Principal, model: str, version: str | None) -> dict[int, tuple[str, str]]:
+    """The state of each version, or of the one that is meant, as TensorFlow Serving says it; its trouble."""
+    if version:
+        found = [one_of(node, caller, model, version)]
+    else:
+        found = [served for _, served in sorted(route_of(node, caller, model).by_version.items())]
+    return {served.version: _state(served) for served in found}
+
+
+def _state(served: Served) -> tuple[str, str]:
+    why = served.error or served.lane.trouble
+    return ("AVAILABLE" if served.ready else "END" if why else "LOADING"), why
+
+
 def config(node: Node, caller: Principal, model: str, version: str | None) -> dict[str, Any]:
     """How a version is executed."""
-    served = _one(node, caller, model, version)
+    served = one_of(node, caller, model, version)
     limits = served.lane.limits
     return oip_config.described(
         oip_config.Served(
@@ -82,7 +96,7 @@ def statistics(node: Node, caller: Principal, model: str, version: str | None) -
         return described(_counted(each) for route in routes if route is not None for each in route.served)
     if version:
         return described([_counted(node.routing.find(caller.project, model, version))])
-    route = _route(node, caller, model)
+    route = route_of(node, caller, model)
     return described(_counted(each) for each in route.served)
 
 
@@ -105,15 +119,16 @@ def _indexed(served: Served) -> dict[str, str]:
     return {"name": served.model, "version": str(served.version), "state": state, "reason": why}
 
 
-def _one(node: Node, caller: Principal, model: str, version: str | None) -> Served:
+def one_of(node: Node, caller: Principal, model: str, version: str | None) -> Served:
     """The version that is meant: the highest, where nobody says. Takes nobody's turn."""
     if version:
         return node.routing.find(caller.project, model, version)
-    route = _route(node, caller, model)
+    route = route_of(node, caller, model)
     return route.by_version[max(route.by_version)]
 
 
-def _route(node: Node, caller: Principal, model: str) -> Route:
+def route_of(node: Node, caller: Principal, model: str) -> Route:
+    """The route of *model*."""
     route = node.routing.get(caller.project, model)
     if route is None:
         node.routing.find(caller.project, model)  # says why
@@ -122,7 +137,7 @@ def _route(node: Node, caller: Principal, model: str) -> Route:
 
 
 def _versions(node: Node, caller: Principal, model: str) -> tuple[int, ...]:
-    return tuple(sorted(_route(node, caller, model).by_version))
+    return tuple(sorted(route_of(node, caller, model).by_version))
 
 
 def _counted(served: Served) -> ModelStatistics:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from forebay.core import DataType
 from forebay.core.errors import Malformed, NotFound, NotReady
 from forebay.serving.engine import Artifact, BatchLimits, Resident
+
+_LONGEST_VERSION = 19
+_NONE: Mapping[str, int] = MappingProxyType({})
 
 
 class Served(Resident):
@@ -48,12 +52,19 @@ class Route:
     version gets exactly its weight, spread as evenly as can be.
     """
 
-    def __init__(self, served: Sequence[tuple[Served, int]]) -> None:
+    def __init__(self, served: Sequence[tuple[Served, int]], aliases: Mapping[str, int] = _NONE) -> None:
+        self.aliases = aliases
         self.served = tuple(version for version, _ in served)
         self.by_version = {version.version: version for version in self.served}
         self._weights = [weight for _, weight in served]
         self._credit = [0] * len(self.served)
         self._total = sum(self._weights)
+
+    def named(self, version: str) -> Served | None:
+        """The version that a number or an alias means."""
+        if version.isascii() and version.isdigit():
+            return self.by_version.get(int(version)) if len(version) < _LONGEST_VERSION else None
+        return self.by_version.get(self.aliases.get(version, 0))
 
     def choose(self) -> Served:
         """The version for the next call."""
@@ -83,10 +94,10 @@ class Routing:
         assert isinstance(route, Route)
         if version is None:
             return route.choose()
-        served = route.by_version.get(int(version)) if version.isascii() and version.isdigit() else None
+        served = route.named(version)
         if served is None:
             raise NotFound(
-                f"Request for unknown model: '{model}' version {version} is not deployed; "
+                f"Request for unknown model: '{model}' version {version[:64]} is not deployed; "
                 f"deployed are {sorted(route.by_version)}"
             )
         return served

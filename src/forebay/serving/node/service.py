@@ -17,16 +17,17 @@ from forebay.core import ForebayError, NodeReport, Snapshot
 from forebay.core.errors import Broken, Conflict, Unauthenticated, message_for
 from forebay.serving.engine import BatchLimits, Lane, Manager, Workers, budget_for
 from forebay.serving.node.admission import Admission
-from forebay.serving.node.answers import DOORS, error_body, traced
+from forebay.serving.node.answers import traced
 from forebay.serving.node.artifacts import Artifacts
 from forebay.serving.node.config import NodeConfig
 from forebay.serving.node.doors import Doors, WrongMethod
-from forebay.serving.node.exchange import JSON, Exchange
+from forebay.serving.node.exchange import Exchange
 from forebay.serving.node.feed import Feed
 from forebay.serving.node.grpc import GrpcServer
 from forebay.serving.node.grpc_doors import GRPC_DOORS, UNSERVED
 from forebay.serving.node.http import HttpLimits, HttpServer, header_lines
 from forebay.serving.node.http2 import Http2Limits
+from forebay.serving.node.http_doors import HTTP_DOORS, refusal_for
 from forebay.serving.node.hub import HubLink
 from forebay.serving.node.metrics import NodeMetrics
 from forebay.serving.node.outbox import Outbox
@@ -82,7 +83,7 @@ class Node:
         self._machine = machine_kind()
         self.hung = ""
         self._watchdog = Watchdog(self._lanes, config.budget.call_s, self._hangs)
-        self._doors = Doors(DOORS)
+        self._doors = Doors(HTTP_DOORS)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -165,11 +166,11 @@ class Node:
         """Answer with *error*; *headers* are lines to go with it."""
         if not isinstance(error, ForebayError):
             error = Broken(message_for(error))
-        door = exchange.door
-        headers += _headers_for(error)
+        said = refusal_for(exchange.target, exchange.door, error)
+        headers += said.headers + _headers_for(error)
         if self.tracing is not None:
-            headers += traced(self.tracing, exchange, error.status, {}, error)
-        exchange.reply(error.status, error_body(exchange.target, door, error), JSON, headers)
+            headers += traced(self.tracing, exchange, said.status, {}, error)
+        exchange.reply(said.status, said.body, said.content_type, headers)
 
     # What the tasks do.
 

@@ -223,7 +223,7 @@ class Versions:
         for served, _ in held:
             served.limit(self._limits_for(deployment.limits), deployment.limits.cache_bytes or 0)
             self._manager.part(served, parting=False)
-        self._routing.set(*name, Route(held))
+        self._routing.set(*name, Route(held, deployment.aliases))
         self._before.pop(name, None)
         self._settled[name] = deployment
         self._standing.settled(name)

@@ -25,7 +25,7 @@ _SHOWN_CHARS = 64
 _KEPT_PLANS = 1024
 _NUMBERS: frozenset[type] = frozenset({int, float})
 _LOOSE_NUMBERS: frozenset[type] = frozenset({int, float, bool, NoneType})
-_TEXTS: frozenset[type] = frozenset({str, NoneType})
+_TEXTS: frozenset[type] = frozenset({str, bytes, NoneType})
 _TAKES = {BYTES: "text", BOOL: "true or false"}
 
 
@@ -225,13 +225,15 @@ def _integers(column: Column, values: Sequence[Any], kinds: set[type]) -> Array:
 
 
 def _texts(column: Column, values: Sequence[Any], kinds: set[type]) -> Array:
-    if not kinds <= {str}:
-        if not kinds <= {str, NoneType}:
+    if NoneType in kinds or not kinds <= _TEXTS:
+        if not kinds <= _TEXTS:
             raise _wrong_kind(column, values, _TEXTS)
         if not column.spec.nan:
             raise _missing(column, values)
         values = ["" if value is None else value for value in values]
-    return np.array(values, dtype=object)
+    texts = np.empty(len(values), dtype=object)
+    texts[:] = values
+    return texts
 
 
 def _missing(column: Column, values: Sequence[Any]) -> Malformed:

@@ -30,7 +30,7 @@ class Form(NamedTuple):
 def _form(datatype: DataType) -> Form:
     dtype = datatype.dtype
     if datatype is DataType.BYTES:
-        return Form(datatype, dtype, dtype.itemsize, "", frozenset({str}), "strings")
+        return Form(datatype, dtype, dtype.itemsize, "", frozenset({str, bytes}), "strings")
     if datatype is DataType.BOOL:
         return Form(datatype, dtype, dtype.itemsize, "", frozenset({bool}), "true or false")
     if datatype.floating:

@@ -45,27 +45,28 @@ def _inputs_from(document: Any, plan: Plan) -> Tensors:
         raise Malformed(f"this is neither rows nor records; {_HOW}")
     keys = list(document)
     if "rows" not in keys and "records" not in keys:
-        return _from_records([plain(document)], plan)
+        return from_records([plain(document)], plan)
     if len(keys) > 1:
         raise Malformed(f"'rows' or 'records' stands alone in the request, and it has {keys[:9]}; {_HOW}")
     items = document[keys[0]]
     if not isinstance(items, LISTS):
         raise Malformed(f"{keys[0]!r} is a list; {_HOW}")
-    return _from_items(items, plan)
+    return from_items(items, plan)
 
 
 def _from_list(items: Any, plan: Plan) -> Tensors:
     """A bare list: rows, records, or one row whose values stand in it."""
     if len(items) and not isinstance(items[0], (*LISTS, *OBJECTS)) and len(plan.columns) > 1:
         return _from_rows([plain(items)], plan)
-    return _from_items(items, plan)
+    return from_items(items, plan)
 
 
-def _from_items(items: Any, plan: Plan) -> Tensors:
+def from_items(items: Any, plan: Plan) -> Tensors:
+    """Inputs from a list of rows, records, or bare values of a lone input; raises `Malformed`."""
     if not len(items):
         raise Malformed(f"there is no row in the request; {_HOW}")
     if isinstance(items[0], OBJECTS):
-        return _from_records(plain(items), plan)
+        return from_records(plain(items), plan)
     if plan.single is not None and plan.single.datatype != "BYTES":
         try:
             return {plan.single.name: tensor_from(plan.single, items)}
@@ -88,12 +89,13 @@ def _from_rows(rows: list[Any], plan: Plan) -> Tensors:
     return plan.tensors_from(list(zip(*rows, strict=True)))
 
 
-def _from_records(records: list[Any], plan: Plan) -> Tensors:
+def from_records(records: list[Any], plan: Plan) -> Tensors:
+    """Inputs from a list of objects, a value for each column in each; raises `Malformed`."""
     whole = plan.single.name if plan.single is not None else ""
     if whole not in plan.positions and all(
         isinstance(record, dict) and [*record] == [whole] for record in records
     ):
-        return _from_items([record[whole] for record in records], plan)
+        return from_items([record[whole] for record in records], plan)
     for number, record in enumerate(records):
         if not isinstance(record, dict):
             raise Malformed(f"row {number} is no record, and the rows before it are; {_HOW}")
