@@ -120,6 +120,33 @@ def test_a_byte_flipped_anywhere_is_found_and_only_its_batch_is_lost(
             assert lost == [_BATCHES[-1]]
 
 
+@pytest.mark.parametrize("limit", [20, 1000])
+def test_a_byte_flipped_under_a_running_node_is_found_and_only_its_batch_is_lost(
+    tmp_path: Path, limit: int
+) -> None:
+    """What is shipped as it stands is not shipped unseen."""
+    for nth in range(40):
+        journal = FileJournal(tmp_path / str(nth), mark_events=7)
+        numbers = iter(range(60))
+        for size in [1, 2, 3] * 10:
+            journal.append([event(next(numbers)) for _ in range(size)])
+        (path,) = (tmp_path / str(nth)).glob("*.journal")
+        data = bytearray(path.read_bytes())
+        data[HEADER_BYTES + nth * (len(data) - HEADER_BYTES) // 40] ^= 0xFF
+        path.write_bytes(data)
+        got = []
+        while (shipment := journal.read(limit)) is not None:
+            got += [said.time_ns for said in shipment.events]
+            journal.acknowledge(shipment.first_seq + len(shipment.events))
+        journal.append([event(60)])
+        journal.close()
+        missing = sorted(set(range(60)) - set(got))
+        assert sorted(got) == got
+        assert 1 <= len(missing) <= 3
+        assert missing == list(range(missing[0], missing[0] + len(missing)))
+        assert nth == 39 or [damage.lost for damage in journal.damages] == [len(missing)]
+
+
 def test_zeros_that_a_power_failure_left_are_cut_away(written: tuple[str, bytes], tmp_path: Path) -> None:
     name, data = written
     journal = reopened(tmp_path / "j", name, data + bytes(4096))

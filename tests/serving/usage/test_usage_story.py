@@ -30,7 +30,7 @@ class NodeAndHub(RuleBasedStateMachine):
         self.expected: dict[str, int] = {}
 
     def opened(self) -> FileJournal:
-        return FileJournal(Path(self.folder.name), segment_bytes=400)
+        return FileJournal(Path(self.folder.name), segment_bytes=1200, mark_events=5)
 
     def ingest(self, shipment: Shipment) -> int:
         for at, said in enumerate(shipment.events):

@@ -21,19 +21,28 @@ from forebay.serving.usage.segments import Damage, find_segments, next_index
 from forebay.serving.usage.writer import Writer
 
 _SEGMENT_BYTES = 1 << 20
+_MARK_EVENTS = 256
 
 
 class FileJournal:
     """A journal in *folder*, which is made if need be and belongs to one process at a time.
 
     A new file is begun when one would grow beyond *segment_bytes*, and removed when all of it is
-    acknowledged. With *sync*, `append` returns when the disk has the events; without, when the
-    operating system has, which a `kill -9` cannot undo but a power failure can.
+    acknowledged; *mark_events*, or a few more, are shipped together as they stand. With *sync*, `append`
+    returns when the disk has the events; without, when the operating system has, which a `kill -9` cannot
+    undo but a power failure can.
 
     Raises `Broken` if another process holds the folder, or if it cannot be used.
     """
 
-    def __init__(self, folder: Path, *, segment_bytes: int = _SEGMENT_BYTES, sync: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        segment_bytes: int = _SEGMENT_BYTES,
+        mark_events: int = _MARK_EVENTS,
+        sync: bool = False,
+    ) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder)
@@ -44,7 +53,9 @@ class FileJournal:
                 f"the journal {folder} cannot be used: {error.strerror}; check its permissions"
             ) from error
         self._left_before = sum(segment.end_seq - segment.first_seq for segment in segments)
-        self._writer = Writer(folder, segments, index=index, segment_bytes=segment_bytes, sync=sync)
+        self._writer = Writer(
+            folder, segments, index=index, segment_bytes=segment_bytes, mark_events=mark_events, sync=sync
+        )
         self._reader = Reader(segments)
 
     @property

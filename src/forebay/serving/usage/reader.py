@@ -39,7 +39,7 @@ class Reader:
             segment = self._oldest()
             closed = segment.closed
             try:
-                shipment = self._collect(segment, limit)
+                shipment = self._marked(segment, limit) or self._collect(segment, limit)
             except FileNotFoundError:
                 segment.note_gone(self._seq)
                 shipment = None
@@ -84,16 +84,36 @@ class Reader:
         self.released += seq - self._seq
         self._seq = seq
 
+    def _marked(self, segment: Segment, limit: int) -> Shipment | None:
+        """What comes next as its marks describe it; None where they do not.
+
+        The interpreter is the event loop's: a look at each frame here would stop every answer meanwhile.
+        """
+        marks = segment.marks
+        while marks and marks[0].end_seq <= self._seq:
+            done = marks.popleft()
+            self._offset, self._offset_seq = max((self._offset, self._offset_seq), (done.end, done.end_seq))
+        run = [mark for mark in list(marks) if mark.end_seq - self._seq <= limit]
+        if not run or run[0].first_seq != self._seq:
+            return None
+        frames = segment.marked(run)
+        return None if frames is None else Shipment(segment.journal, frames)
+
     def _collect(self, segment: Segment, limit: int) -> Shipment | None:
-        """The next whole frames in one run; a gap in their numbers ends it."""
+        """The next whole frames in one run; a gap in their numbers ends it, and so does a mark."""
         run: list[Frame] = []
         events = 0
+        marked_seq = next(
+            (mark.first_seq for mark in list(segment.marks) if mark.first_seq > self._seq), None
+        )
         for place, frame in segment.frames_from(self._offset, self._offset_seq):
             if frame.end_seq <= self._seq:
                 self._offset, self._offset_seq = place + len(frame.data), frame.end_seq
                 continue
             follows = not run or frame.first_seq == run[-1].end_seq
             if frame.first_seq >= segment.end_seq or not follows or (run and events + frame.size > limit):
+                break
+            if run and frame.first_seq == marked_seq:
                 break
             run.append(frame)
             events += frame.size

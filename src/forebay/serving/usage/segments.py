@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
 
 from forebay.core import Frame
 from forebay.serving.usage.frames import HEADER_BYTES, Bad, decode_header, read_frames, torn
@@ -37,11 +40,25 @@ class Damage:
         )
 
 
+class Mark(NamedTuple):
+    """A run of whole frames as they were written: the bytes from `start` to before `end`, and their checksum.
+
+    With it they are shipped as they stand, without a look at each.
+    """
+
+    start: int
+    end: int
+    first_seq: int
+    end_seq: int
+    crc: int
+
+
 @dataclass(slots=True)
 class Segment:
     """One file: the events from `first_seq` to before `end_seq` of one journal, in `size_bytes`.
 
-    It grows, last `end_seq`, until it is `closed`; it is `gone` when somebody has deleted it.
+    It grows, last `end_seq`, until it is `closed`; it is `gone` when somebody has deleted it. Whoever
+    writes it leaves `marks`; a file that an earlier process left has none.
     """
 
     path: Path
@@ -52,6 +69,7 @@ class Segment:
     closed: bool = True
     gone: bool = False
     damages: list[Damage] = field(default_factory=list)
+    marks: deque[Mark] = field(default_factory=deque)
 
     def frames_from(self, offset: int, due_seq: int | None) -> Iterator[tuple[int, Frame]]:
         """The sound frames from byte *offset* on, where *due_seq* belongs, each with its place in the file.
@@ -75,6 +93,17 @@ class Segment:
             due_seq = piece.end_seq
         if closed:
             self._note_end(offset, data, None if bad is None else bad[0], due_seq or 0)
+
+    def marked(self, marks: Sequence[Mark]) -> bytes | None:
+        """The bytes that *marks*, one behind the other, stand for; None if they are not what was written."""
+        start, end = marks[0].start, marks[-1].end
+        with self.path.open("rb") as file:
+            file.seek(start)
+            data = memoryview(file.read(end - start))
+        sound = len(data) == end - start and all(
+            crc32(data[mark.start - start : mark.end - start]) == mark.crc for mark in marks
+        )
+        return bytes(data) if sound else None
 
     def _note_end(self, offset: int, data: memoryview, bad: int | None, due_seq: int) -> None:
         """A write that was cut off is cut away, unless later files show that there had been more."""

@@ -9,12 +9,13 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from zlib import crc32
 
 from forebay.core import UsageEvent
 from forebay.core.errors import Broken, StorageFull
 from forebay.core.frames import encode_frame
 from forebay.serving.usage.frames import HEADER_BYTES, Header, encode_header
-from forebay.serving.usage.segments import Segment, file_name
+from forebay.serving.usage.segments import Mark, Segment, file_name
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _log = logging.getLogger("forebay.usage")
@@ -24,17 +25,26 @@ class Writer:
     """Appends to the last of *segments*, which it adds itself; the first will be number *index*."""
 
     def __init__(
-        self, folder: Path, segments: deque[Segment], *, index: int, segment_bytes: int, sync: bool
+        self,
+        folder: Path,
+        segments: deque[Segment],
+        *,
+        index: int,
+        segment_bytes: int,
+        mark_events: int,
+        sync: bool,
     ) -> None:
         self._folder = folder
         self._segments = segments
         self._index = index
         self._segment_bytes = segment_bytes
+        self._mark_events = mark_events
         self._sync = sync
         self._journal = secrets.token_hex(16)
         self._segment: Segment | None = None
         self._file = -1
         self._doubtful = False
+        self._mark = Mark(0, 0, 0, 0, 0)
         self.next_seq = 0
 
     def append(self, events: Sequence[UsageEvent]) -> None:
@@ -51,16 +61,30 @@ class Writer:
         self.next_seq += len(events)
         segment.size_bytes += len(frame)
         segment.end_seq = self.next_seq
+        mark = self._mark
+        self._mark = Mark(
+            mark.start, segment.size_bytes, mark.first_seq, self.next_seq, crc32(frame, mark.crc)
+        )
+        if self.next_seq - mark.first_seq >= self._mark_events:
+            self._set_mark(segment)
 
     def close(self) -> None:
         """The last file is as it will stay."""
         if self._segment is not None:
+            self._set_mark(self._segment)
             try:
                 os.close(self._file)
             except OSError as error:  # every event in it was written before; the disk may have more to say
                 _log.warning("%s was closed with an error: %s", self._segment.path, error)
             self._segment.closed = True
             self._segment = None
+
+    def _set_mark(self, segment: Segment) -> None:
+        """What was written since the last mark gets one; the next begins behind it."""
+        mark = self._mark
+        if mark.end_seq > mark.first_seq:
+            segment.marks.append(mark)
+        self._mark = Mark(mark.end, mark.end, mark.end_seq, mark.end_seq, 0)
 
     def _segment_for(self, frame_bytes: int) -> Segment:
         segment = self._segment
@@ -90,6 +114,7 @@ class Writer:
         self.close()
         self._file, self._doubtful = file, False
         self._segment = Segment(path, self._journal, self.next_seq, self.next_seq, HEADER_BYTES, closed=False)
+        self._mark = Mark(HEADER_BYTES, HEADER_BYTES, self.next_seq, self.next_seq, 0)
         self._segments.append(self._segment)
         return self._segment
 
