@@ -44,6 +44,7 @@ def weighed_load(artifact: Artifact, budget: Budget) -> tuple[Loaded, int]:
     give_back()
     before_bytes = resident_bytes()
     loaded = load(artifact.folder, budget)
+    gc.freeze()  # it stays: a collection need not look it through while requests wait
     give_back()
     here_bytes = max(0, resident_bytes() - before_bytes)
     if loaded.backend.apart:
@@ -71,5 +72,7 @@ def unload(backend: Backend, expected_bytes: int) -> None:
 
 def collect_and_give_back() -> None:
     """Free what is held in rings, and give it to the system; the collector stops every thread for a while."""
+    gc.unfreeze()
     gc.collect()
+    gc.freeze()
     give_back()
