@@ -16,7 +16,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from forebay.control.access import Access, Audit, Role
+from forebay.control.access import Access, Audit, KeyScope, Role
 from forebay.control.billing import Ledger
 from forebay.control.deploy import Deployments, Nodes
 from forebay.control.hub.application import SERVED_WITH, begin_stop
@@ -49,7 +49,11 @@ class RunningHub(ExitStack):
         self, role: Role, project: str = "default", models: Iterable[str] | None = None
     ) -> httpx.Client:
         """A client with a new key of *role*."""
-        return self.client(self.services.access.create_key(project, role, "", models)[1])
+        return self.client(
+            self.services.access.create_key(
+                project, role, "", KeyScope(models=None if models is None else tuple(models))
+            )[1]
+        )
 
 
 class NoJobs:

@@ -16,6 +16,7 @@ import msgspec
 import uvloop
 
 from forebay.core import (
+    Bounds,
     Deployment,
     Key,
     KeyGrant,
@@ -45,10 +46,10 @@ class Prepared:
     deployments: list[Deployment] = field(default_factory=list)
     number: int = 1
 
-    def key(self, permissions: frozenset[Permission] = CALLER, models: frozenset[str] | None = None) -> Key:
+    def key(self, permissions: frozenset[Permission] = CALLER, bounds: Bounds | None = None) -> Key:
         """A key that this node knows."""
         key = new_key()
-        self.keys.append(KeyGrant(key.digest, key.id, "default", permissions, models))
+        self.keys.append(KeyGrant(key.digest, key.id, "default", permissions, bounds))
         return key
 
     def artifact(self, model: bytes, signature: Signature = TWICE) -> str:

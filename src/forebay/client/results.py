@@ -112,14 +112,20 @@ class Model(Shown, frozen=True):
 
 
 class Key(Shown, frozen=True):
-    """One key, without its secret."""
+    """One key, without its secret. None for a list means: all that the role has."""
 
     id: str
     name: str = ""
     role: str = ""
     project: str = ""
     models: list[str] | None = None
+    actions: list[str] | None = None
+    protocols: list[str] | None = None
+    networks: list[str] | None = None
     created_at: datetime | None = None
+    expires_at: datetime | None = None
+    rotated_at: datetime | None = None
+    used_at: datetime | None = None
 
 
 class NewKey(Key, frozen=True, kw_only=True):

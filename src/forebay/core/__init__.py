@@ -1,6 +1,7 @@
 """The words that every room uses. Pure: standard library, NumPy and msgspec."""
 
 from forebay.core.artifact import CODE_FOLDER, INFO_NAME, REPORT_NAME, ArtifactInfo, FileEntry, Manifest
+from forebay.core.bounds import PROTOCOLS, Bounds
 from forebay.core.errors import ForebayError
 from forebay.core.frames import Frame, Shipment
 from forebay.core.machine import MachineKind
@@ -21,9 +22,11 @@ from forebay.core.usage import UsageEvent
 __all__ = [
     "CODE_FOLDER",
     "INFO_NAME",
+    "PROTOCOLS",
     "REPORT_NAME",
     "Array",
     "ArtifactInfo",
+    "Bounds",
     "DataType",
     "Deployment",
     "FileEntry",

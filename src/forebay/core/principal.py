@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from enum import StrEnum
 
 import msgspec
 
-from forebay.core.errors import Forbidden
+from forebay.core.bounds import Bounds, covers, is_within
+from forebay.core.errors import Forbidden, Unauthenticated
 
 _PREFIX = "fb"
 
@@ -31,19 +33,37 @@ class Permission(StrEnum):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """A caller. `models` limits the models they may ask; None allows all of the project's."""
+    """A caller. Who has no `bounds` may ask every model of the project, from anywhere."""
 
     key_id: str
     project: str
     permissions: frozenset[Permission]
-    models: frozenset[str] | None = None
+    bounds: Bounds | None = None
 
     def require(self, permission: Permission, model: str | None = None) -> None:
         """Raise `Forbidden` unless this caller has *permission* (on *model*)."""
         if permission not in self.permissions:
             raise Forbidden(f"this key may not {permission}; ask for one that may, or use the admin key")
-        if model is not None and self.models is not None and model not in self.models:
+        if model is not None and not self.may_use(model):
             raise Forbidden(f"this key may not use the model {model!r}")
+
+    def may_use(self, model: str) -> bool:
+        """Whether *model*, if the project has it, is one of those that this caller may ask."""
+        bounds = self.bounds
+        return bounds is None or bounds.models is None or covers(bounds.models, model)
+
+    def check_bounds(self, protocol: str, address: str) -> None:
+        """Raise unless this caller's key has not ended, and may come by *protocol* and from *address*."""
+        bounds = self.bounds
+        if bounds is None:
+            return
+        if bounds.until_s is not None and time.time() >= bounds.until_s:
+            raise Unauthenticated("this key has expired; ask the project's owner for another")
+        if bounds.protocols is not None and protocol not in bounds.protocols:
+            allowed = ", ".join(bounds.protocols)
+            raise Forbidden(f"this key is for the protocols {allowed} and not for {protocol or 'this one'}")
+        if bounds.networks is not None and not is_within(address, bounds.networks):
+            raise Forbidden(f"this key may not be used from {address or 'here'}; its networks are others")
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -54,9 +74,9 @@ class Key(msgspec.Struct, frozen=True):
     digest: str
 
 
-def new_key() -> Key:
-    """A key with 256 bits of randomness: `fb-<id>-<random>`."""
-    key_id = secrets.token_hex(4)
+def new_key(key_id: str = "") -> Key:
+    """A key with 256 bits of randomness: `fb-<id>-<random>`; another secret of *key_id*, if it is given."""
+    key_id = key_id or secrets.token_hex(4)
     secret = f"{_PREFIX}-{key_id}-{secrets.token_urlsafe(32)}"
     return Key(key_id, secret, digest_of_secret(secret))
 

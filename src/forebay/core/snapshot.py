@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from forebay.core.bounds import Bounds
 from forebay.core.machine import MachineKind
 from forebay.core.principal import Permission, Principal
 
@@ -15,11 +16,11 @@ class KeyGrant(msgspec.Struct, frozen=True, omit_defaults=True):
     key_id: str
     project: str
     permissions: frozenset[Permission]
-    models: frozenset[str] | None = None
+    bounds: Bounds | None = None
 
     def principal(self) -> Principal:
         """The caller that this key names."""
-        return Principal(self.key_id, self.project, self.permissions, self.models)
+        return Principal(self.key_id, self.project, self.permissions, self.bounds)
 
 
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -83,7 +84,8 @@ class LoadState(msgspec.Struct, frozen=True, omit_defaults=True):
 class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a node tells the hub about itself: `loaded_bytes` of its `budget_bytes` hold models.
 
-    `machine` is the kind of machine that it computes on; None if it did not say.
+    `machine` is the kind of machine that it computes on; None if it did not say. `keys_used` are the keys
+    that were shown to it since it last told, and when (Unix time).
     """
 
     name: str
@@ -97,3 +99,4 @@ class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
     loaded_bytes: int = 0
     budget_bytes: int = 0
     machine: MachineKind | None = None
+    keys_used: dict[str, float] = {}

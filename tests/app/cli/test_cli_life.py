@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import polars as pl
 import pytest
@@ -202,6 +203,42 @@ def test_a_secret_is_all_that_a_script_gets_and_it_works(
     assert key["id"] in shell.run("keys").stdout
     shell.run("keys", "revoke", key["id"])
     assert "unknown or revoked" in theirs.refused("predict", published, "--input", "-", stdin=row)
+
+
+def test_a_narrowed_key_is_rotated_and_both_secrets_answer(
+    shared_forebay: Instance, shell: Shell, published: str, name: str
+) -> None:
+    scope = (
+        "--model",
+        f"{published[:-1]}*",
+        "--protocol",
+        "rows",
+        "--network",
+        "127.0.0.0/8",
+        "--may",
+        "predict",
+    )
+    made = shell.json("keys", "create", name, *scope, "--expires", "30d")
+    assert (made["models"], made["protocols"]) == ([f"{published[:-1]}*"], ["rows"])
+    assert (made["networks"], made["actions"]) == (["127.0.0.0/8"], ["predict"])
+    fresh = shell.json("keys", "rotate", made["id"], "--overlap", "1h")
+    ended = shell.json("keys", "create", f"{name}-brief", "--expires", "1s")
+
+    def status(secret: str, path: str) -> int:
+        rows = IRIS[:1].tolist()
+        headers = {"authorization": f"Bearer {secret}"}
+        return httpx.post(
+            f"{shared_forebay.node_url}{path}", json=rows, headers=headers, trust_env=False
+        ).status_code
+
+    for key in (made, fresh):
+        until(lambda key=key: status(key["secret"], f"/predict/{published}") == 200)  # type: ignore[misc]
+        assert status(key["secret"], f"/v2/models/{published}/infer") == 403
+    until(lambda: status(ended["secret"], f"/predict/{published}") == 401)
+    shell.run("keys", "revoke", made["id"])
+    for key in (made, fresh):
+        until(lambda key=key: status(key["secret"], f"/predict/{published}") == 401)  # type: ignore[misc]
+    assert "no key" in shell.refused("keys", "rotate", made["id"], "--overlap", "0")
 
 
 def test_what_was_asked_is_in_the_bill(shell: Shell, published: str) -> None:

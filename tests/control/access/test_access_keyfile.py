@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete
 
 from forebay.control.access import PERMISSIONS, Access, Role
-from forebay.control.access.tables import KeyRow
+from forebay.control.access.tables import KeyRow, SecretRow
 from forebay.control.store import Database
 from forebay.core import Permission
 from forebay.core.errors import Broken, Conflict, Unauthenticated
@@ -51,6 +51,7 @@ def test_the_key_stays_valid_when_the_database_was_made_anew(
 ) -> None:
     key_id = access.ensure_key_file(path, Role.ADMIN)
     with database.write() as session:
+        session.execute(delete(SecretRow))
         session.execute(delete(KeyRow))
     with pytest.raises(Unauthenticated):
         access.identify(f"Bearer {secret_of(path)}")

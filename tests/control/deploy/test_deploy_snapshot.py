@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
-from forebay.control.access import Access, Role
+from forebay.control.access import Access, KeyScope, Role
 from forebay.control.deploy import Deployments, Wish, node_states
 from forebay.control.deploy.readiness import is_ready
 from forebay.control.registry import Registry
@@ -24,7 +24,7 @@ def test_a_new_hub_has_an_empty_snapshot(deployments: Deployments) -> None:
 def test_a_snapshot_holds_keys_and_deployments(
     deployments: Deployments, registry: Registry, database: Database
 ) -> None:
-    key, _ = Access(database).create_key("default", Role.INFERENCE, models=["digits"])
+    key, _ = Access(database).create_key("default", Role.INFERENCE, scope=KeyScope(models=("digits",)))
     deployments.put("default", "digits", [Wish(1, weight=3), Wish(2)], Limits(wait_s=0.5))
     snapshot = deployments.snapshot()
     one, two = registry.versions("default", "digits")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
 import httpx
+import msgspec
 import pytest
 
 from forebay.control.access import Role
@@ -28,7 +33,9 @@ def test_a_key_is_made_used_listed_and_revoked(hub: RunningHub, admin: httpx.Cli
     answer = admin.post(KEYS, json=asked)
     assert answer.status_code == 201
     made = answer.json()
-    assert set(made) == {"id", "secret", "name", "role", "project", "models", "created_at"}
+    scope = {"models", "actions", "protocols", "networks"}
+    times = {"created_at", "expires_at", "rotated_at", "used_at"}
+    assert set(made) == {"id", "secret", "name", "role", "project"} | scope | times
     assert made | asked == made
     assert made["created_at"].endswith("Z")
     shown = {name: value for name, value in made.items() if name != "secret"}
@@ -71,10 +78,15 @@ def test_a_key_for_some_models_hands_on_no_others(hub: RunningHub, models: list[
     ("body", "said"),
     [
         ({}, "role"),
-        ({"role": "emperor"}, "'admin', 'developer', 'coder', 'inference' or 'node'"),
+        ({"role": "emperor"}, "'admin', 'developer', 'coder', 'publisher', 'inference' or 'node'"),
         ({"role": "inference", "model": "digits"}, "model: Extra inputs are not permitted"),
         ({"role": "inference", "models": []}, "leave it out to allow all models"),
         ({"role": "inference", "models": ["My Model"]}, "no model name"),
+        ({"role": "inference", "actions": ["deploy"]}, "has no action 'deploy'"),
+        ({"role": "inference", "protocols": ["smoke signals"]}, "there are api, metrics"),
+        ({"role": "inference", "networks": ["10.0.0.1/8"]}, "is no network"),
+        ({"role": "inference", "expires_at": "2020-01-01T00:00:00Z"}, "has passed already"),
+        ({"role": "inference", "expires_at": "2099-01-01T00:00:00"}, "timezone"),
     ],
 )
 def test_a_key_that_cannot_be_is_refused_with_a_sentence(
@@ -101,3 +113,65 @@ def test_an_administrator_acts_in_every_project(hub: RunningHub, admin: httpx.Cl
     hub.services.access.create_project("lab")
     made = admin.post("/api/v1/projects/lab/keys", json={"role": "developer"}).json()
     assert hub.client(made["secret"]).get("/api/v1/projects/lab/keys").json()["items"][0]["id"] == made["id"]
+
+
+def test_a_key_is_rotated_without_a_refused_call(hub: RunningHub, admin: httpx.Client) -> None:
+    made = admin.post(KEYS, json={"role": "developer", "name": "shop"}).json()
+    fresh = admin.post(f"{KEYS}/{made['id']}/rotate", json={"overlap_s": 3600}).json()
+    assert (fresh["id"], fresh["name"]) == (made["id"], "shop")
+    assert fresh["secret"] != made["secret"]
+    for secret in (made["secret"], fresh["secret"]):
+        assert hub.client(secret).get("/api/v1/me").json()["key_id"] == made["id"]
+    last = admin.post(f"{KEYS}/{made['id']}/rotate", json={"overlap_s": 0}).json()
+    for secret in (made["secret"], fresh["secret"]):
+        assert hub.client(secret).get("/api/v1/me").status_code == 401
+    assert hub.client(last["secret"]).get("/api/v1/me").status_code == 200
+    assert admin.post(f"{KEYS}/{made['id']}/rotate", json={"overlap_s": 1e9}).status_code == 400
+    assert admin.post(f"{KEYS}/nobody/rotate", json={}).status_code == 404
+
+
+@pytest.mark.parametrize("role", ["admin", "node"])
+def test_a_developer_does_not_get_at_a_stronger_key_by_rotating_it(hub: RunningHub, role: str) -> None:
+    stronger, secret = hub.services.access.create_key("default", Role(role))
+    refused = hub.holder(Role.DEVELOPER).post(f"{KEYS}/{stronger.id}/rotate", json={"overlap_s": 0})
+    assert refused.status_code == 403
+    assert hub.client(secret).get("/api/v1/me").status_code == 200
+
+
+def test_a_narrowed_key_is_refused_where_it_was_not_made_for(hub: RunningHub, admin: httpx.Client) -> None:
+    for scope in ({"protocols": ["oip"]}, {"networks": ["10.0.0.0/8"]}):
+        made = admin.post(KEYS, json={"role": "developer", **scope}).json()
+        assert hub.client(made["secret"]).get("/api/v1/me").status_code == 403
+    near = admin.post(
+        KEYS, json={"role": "developer", "networks": ["127.0.0.0/8"], "actions": ["read"]}
+    ).json()
+    client = hub.client(near["secret"])
+    assert client.get("/api/v1/me").json()["permissions"] == ["read"]
+    assert client.get("/api/v1/projects/default/usage").status_code == 403
+
+
+def test_a_key_that_a_node_has_seen_is_shown_as_used(
+    hub: RunningHub, admin: httpx.Client, node: httpx.Client
+) -> None:
+    made = admin.post(KEYS, json={"role": "inference"}).json()
+    used = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+    report = NodeReport(
+        "n1", "http://127.0.0.1:8000", "0.1.0", 1, ready=True, keys_used={made["id"]: used.timestamp()}
+    )
+    assert node.post("/api/v1/nodes/n1/report", content=msgspec.json.encode(report)).status_code == 204
+    [shown] = [key for key in admin.get(KEYS).json()["items"] if key["id"] == made["id"]]
+    assert shown["used_at"] == "2026-01-31T09:30:00Z"
+
+
+def test_a_node_whose_key_is_revoked_hears_nothing_more(hub: RunningHub) -> None:
+    record, secret = hub.services.access.create_key("default", Role.NODE)
+    client = hub.client(secret)
+    first = client.get("/api/v1/nodes/n1/snapshot").json()
+    asked = {"after": first["number"], "hub": first["hub"], "wait_s": 20}
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.get, "/api/v1/nodes/n1/snapshot", params=asked, timeout=30)
+        time.sleep(
+            0.2
+        )  # until it waits; were it too late, it would be refused at once, which is right as well
+        hub.services.access.revoke_key("default", record.id)
+        assert waiting.result().status_code == 401

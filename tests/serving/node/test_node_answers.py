@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forebay.core import DataType, Key, Limits, Signature, TensorSpec
+from forebay.core import Bounds, DataType, Key, Limits, Signature, TensorSpec
 from forebay.serving.node.http_doors import HTTP_DOORS
 from support.nodes import WATCHER, Prepared, Running, running
 from support.tiny_models import TWICE, gatherer, scaler
@@ -165,7 +165,7 @@ def test_a_revoked_key_is_refused_at_once(node: Running) -> None:
 
 
 def test_a_key_for_one_model_may_not_ask_another(node: Running) -> None:
-    key = node.prepared.key(models=frozenset({"twice"}))
+    key = node.prepared.key(bounds=Bounds(models=("twice",)))
     node.apply(node.prepared.snapshot())
     assert ask(node, key, "/predict/twice", [[1, 2, 3]])[0] == 200
     status, said = ask(node, key, "/v2/models/either/infer", REQUEST)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,15 @@ import grpc
 import numpy as np
 import pytest
 
-from forebay.core import DataType, Key, Limits, Permission, Signature, TensorSpec, UsageEvent
+from forebay.core import Bounds, DataType, Key, Limits, Permission, Signature, TensorSpec, UsageEvent
 from forebay.core.errors import StorageFull
 from forebay.serving.node.grpc_doors import GRPC_DOORS, UNSERVED
 from forebay.serving.wire import Answer, Call, oip_grpc, oip_grpc_pages
+from support.grpc_caller import OIP, Caller, calling, refused
 from support.held import Held, holding
 from support.nodes import CALLER, WATCHER, Prepared, Running, running
 from support.tiny_models import echo, echo_signature, echo_text, scaler
 
-OIP = "/inference.GRPCInferenceService"
 TEXT = Signature((TensorSpec("x", DataType.BYTES, (-1, 1)),), (TensorSpec("y", DataType.BYTES, (-1, 1)),))
 ROW = np.array([[1, 2, 3]], np.float32)
 HALVES = (DataType.FP16, DataType.BF16)
@@ -54,59 +53,9 @@ def key(node: Running) -> Key:
 
 def known(node: Running, permissions: frozenset[Permission] = CALLER, *models: str) -> Key:
     """A new key that the node knows."""
-    key = node.prepared.key(permissions, frozenset(models) if models else None)
+    key = node.prepared.key(permissions, Bounds(models=tuple(models)) if models else None)
     node.apply(node.prepared.snapshot())
     return key
-
-
-class Caller:
-    """A gRPC client that shows a key."""
-
-    def __init__(self, channel: Any, key: Key | None) -> None:
-        self._channel = channel
-        self._metadata = [] if key is None else [("authorization", f"Bearer {key.secret}")]
-
-    def bytes(self, method: str, message: bytes = b"", **options: Any) -> bytes:
-        found: bytes = self._channel.unary_unary(method)(message, **self._options(options))
-        return found
-
-    def page(self, kind: str, **fields: Any) -> Any:
-        """What the method *kind* answers."""
-        message = oip_grpc.PROTOCOL.message
-        request = message(f"inference.{kind}Request")(**fields).SerializeToString()
-        return message(f"inference.{kind}Response").FromString(self.bytes(f"{OIP}/{kind}", request))
-
-    def infer(self, call: Call, *, raw: bool = True, **options: Any) -> Answer:
-        message = oip_grpc.encode_request(call, raw=raw)
-        return oip_grpc.decode_answer(self.bytes(f"{OIP}/ModelInfer", message, **options))
-
-    def later(self, call: Call, **options: Any) -> Any:
-        """A future of the answer's bytes."""
-        message = oip_grpc.encode_request(call)
-        return self._channel.unary_unary(f"{OIP}/ModelInfer").future(message, **self._options(options))
-
-    def stream(self, messages: Any, method: str = f"{OIP}/ModelStreamInfer", **options: Any) -> Any:
-        return self._channel.stream_stream(method)(messages, **self._options(options))
-
-    def _options(self, options: dict[str, Any]) -> dict[str, Any]:
-        metadata = [*self._metadata, *options.pop("metadata", [])]
-        return {"metadata": metadata, "timeout": 20, **options}
-
-
-@contextmanager
-def calling(node: Running, key: Key | None) -> Iterator[Caller]:
-    options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    with grpc.insecure_channel(f"127.0.0.1:{node.node.grpc_port}", options) as channel:
-        yield Caller(channel, key)
-
-
-@contextmanager
-def refused(status: str, sentence: str = "") -> Iterator[None]:
-    with pytest.raises(grpc.RpcError) as caught:
-        yield
-    error: Any = caught.value
-    assert error.code().name == status, error.details()
-    assert sentence in error.details()
 
 
 def twice(row: Any = ROW, **fields: Any) -> Call:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from forebay.core import DataType, Key, Limits, Signature, TensorSpec
+from forebay.core import Bounds, DataType, Key, Limits, Signature, TensorSpec
 from support.nodes import CALLER, Prepared, Running, running
 from support.tiny_models import echo_text, scaler
 
@@ -130,7 +130,7 @@ def test_a_model_of_two_versions_has_two_statistics(node: Running, key: Key) -> 
 
 
 def test_everybodys_statistics_are_those_of_ones_own_models(node: Running) -> None:
-    limited = node.prepared.key(CALLER, models=frozenset({"text"}))
+    limited = node.prepared.key(CALLER, Bounds(models=("text",)))
     everything = node.prepared.key()
     node.apply(node.prepared.snapshot())
     _, said = read(node, limited, "/v2/models/stats")

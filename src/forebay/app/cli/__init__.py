@@ -48,7 +48,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Share and bill": {
         "projects": ("tenancy:projects", "List projects, or create one."),
-        "keys": ("tenancy:keys", "List, create and revoke keys."),
+        "keys": ("keys:keys", "List, create, rotate and revoke keys."),
         "usage": ("tenancy:usage", "What was used, and what it costs."),
         "plans": ("tenancy:plans", "List the price lists."),
         "audit": ("guarding:audit", "Say who did what."),

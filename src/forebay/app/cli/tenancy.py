@@ -1,39 +1,17 @@
-"""projects, keys, usage, plans."""
+"""projects, usage, plans."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import click
 
 from forebay.app.cli import paper
 from forebay.app.cli.frame import Plural, Talk, talking
-from forebay.client.results import NewKey, Usage, UsageRow, Verification
+from forebay.app.cli.moments import Moment
+from forebay.client.results import Usage, UsageRow, Verification
 from forebay.client.shown import bytes_text
 from forebay.core.errors import Broken
-
-_PERIODS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-class Moment(click.ParamType[datetime]):
-    """A point in time: ISO 8601 (UTC unless it says otherwise), or so long ago.
-
-    >>> Moment().convert("2026-11-21", None, None)
-    datetime.datetime(2026, 11, 21, 0, 0, tzinfo=datetime.timezone.utc)
-    """
-
-    name = "moment"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Read a date, a time, or `7d`, `12h`, `30m`."""
-        text = str(value)
-        if text[:-1].isdigit() and text[-1] in _PERIODS:
-            return datetime.now(UTC) - timedelta(**{_PERIODS[text[-1]]: int(text[:-1])})
-        try:
-            found = datetime.fromisoformat(text)
-        except ValueError:
-            self.fail(f"{text!r} is no time; write 2026-11-21, 2026-11-21T12:00, 7d or 12h", param, ctx)
-        return found.replace(tzinfo=found.tzinfo or UTC)
 
 
 @click.group(cls=Plural)
@@ -59,54 +37,6 @@ def create_project(talk: Talk, name: str) -> None:
     talk.answer(
         made, lambda: paper.line(f"made the project {made.name}; `--project {made.name}` works in it")
     )
-
-
-@click.group(cls=Plural)
-def keys() -> None:
-    """List, create and revoke keys."""
-
-
-@keys.command("list")
-@talking
-def list_keys(talk: Talk) -> None:
-    """List the keys that are valid now."""
-    found = talk.hub.keys()
-    rows = [[key.id, key.name, key.role, key.models or "all", key.created_at] for key in found]
-    hint = "There is no key; `forebay keys create` makes one."
-    talk.answer(found, lambda: paper.table(("Key", "Name", "Role", "Models", "Created"), rows, empty=hint))
-
-
-@keys.command("create")
-@click.argument("name", default="")
-@click.option(
-    "--role",
-    type=click.Choice(["inference", "developer", "coder", "admin", "node"]),
-    default="inference",
-    show_default=True,
-    help="What the key is for; a coder is a developer who may publish Python.",
-)
-@click.option("--model", "models", multiple=True, help="Let it ask this model only; may be repeated.")
-@talking
-def create_key(talk: Talk, name: str, role: str, models: tuple[str, ...]) -> None:
-    """Create a key. Its secret is shown now, and never again."""
-    made = talk.hub.keys.create(name, role=role, models=models or None)
-    talk.answer(made, lambda: _show_key(made))
-
-
-def _show_key(made: NewKey) -> None:
-    paper.line(made.secret)
-    click.echo(
-        f"Keep it: this is the only time it is shown. `forebay keys revoke {made.id}` ends it.", err=True
-    )
-
-
-@keys.command("revoke")
-@click.argument("key_id", metavar="ID")
-@talking
-def revoke_key(talk: Talk, key_id: str) -> None:
-    """Refuse the key ID from now on."""
-    talk.hub.keys.revoke(key_id)
-    talk.answer({"revoked": key_id}, lambda: paper.line(f"key {key_id} is refused from now on"))
 
 
 @click.group(invoke_without_command=True)

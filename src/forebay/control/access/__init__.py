@@ -5,10 +5,12 @@ The room promises that nobody is let in without a live key, that a key never act
 the snapshot in the same transaction.
 """
 
-from forebay.control.access.access import DEFAULT_PROJECT, Access, KeyRecord, ProjectRecord, no_project
+from forebay.control.access.access import DEFAULT_PROJECT, Access, no_project
 from forebay.control.access.audit import Audit, AuditEntry
-from forebay.control.access.handing import check_handing_on
+from forebay.control.access.handing import check_handing_on, check_power
 from forebay.control.access.permissions import PERMISSIONS, Role, permissions_of
+from forebay.control.access.records import KeyRecord, ProjectRecord
+from forebay.control.access.scope import KeyScope
 
 __all__ = [
     "DEFAULT_PROJECT",
@@ -17,9 +19,11 @@ __all__ = [
     "Audit",
     "AuditEntry",
     "KeyRecord",
+    "KeyScope",
     "ProjectRecord",
     "Role",
     "check_handing_on",
+    "check_power",
     "no_project",
     "permissions_of",
 ]

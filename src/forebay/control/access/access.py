@@ -1,124 +1,160 @@
-"""Projects and keys: making, finding and revoking them."""
+"""Projects and keys: making, finding, rotating and revoking them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Select, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from forebay.control.access.credentials import secret_in
-from forebay.control.access.keyfile import plainly, read_secret, write_secret
-from forebay.control.access.permissions import Role, permissions_of
-from forebay.control.access.tables import KeyRow, ProjectRow
-from forebay.control.store import Database, bump
-from forebay.core import (
-    Key,
-    KeyGrant,
-    Permission,
-    Principal,
-    checked_name,
-    digest_of_secret,
-    key_id_of,
-    new_key,
+from forebay.control.access.keyfile import ensure_key_file
+from forebay.control.access.keyrows import (
+    add_key,
+    fresh_key,
+    grant_of,
+    live,
+    live_secrets,
+    record_of,
+    scope_of,
 )
-from forebay.core.errors import Conflict, Malformed, NotFound, Unauthenticated
+from forebay.control.access.lastuse import LastUse
+from forebay.control.access.permissions import Role
+from forebay.control.access.records import KeyRecord, ProjectRecord
+from forebay.control.access.scope import KeyScope, checked_scope
+from forebay.control.access.tables import KeyRow, ProjectRow, SecretRow
+from forebay.control.store import Database, bump
+from forebay.core import KeyGrant, Permission, Principal, checked_name, digest_of_secret, new_key
+from forebay.core.errors import Conflict, Malformed, NotFound, NotReady, Unauthenticated
 
 DEFAULT_PROJECT = "default"
+EVERYTHING = KeyScope()
 _OF_USE_TO_NODES = frozenset({Permission.PREDICT, Permission.OBSERVE, Permission.NODE})
 _NAME_CHARS = 200
+_LONGEST_OVERLAP = timedelta(days=90)
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectRecord:
-    """A project, as it is shown."""
-
-    name: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
-    """A key, as it is shown: everything but its secret."""
-
-    id: str
-    name: str
-    role: str
-    project: str
-    models: tuple[str, ...] | None
-    created_at: datetime
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Access:
     """Who may do what, in one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] = _utc_now) -> None:
         self._database = database
+        self._clock = clock
+        self._last_use = LastUse(database)
 
-    def identify(self, authorization: str | None) -> Principal:
-        """The holder of the live key in an `Authorization` header; raises `Unauthenticated`.
+    def identify(self, authorization: str | None, address: str = "") -> Principal:
+        """The holder of the live key in an `Authorization` header that came from the IP *address*.
 
         The key is found by its digest, so that the time taken says nothing about how much of a guess
-        was right. Nothing is cached: a revoked key is refused from the next request on.
+        was right. Nothing is cached: a revoked key is refused from the next request on. Raises
+        `Unauthenticated`, and `Forbidden` for a key that is for other networks or protocols.
         """
         secret = secret_in(authorization)
         if secret is None:
             raise Unauthenticated(
                 "send a key: the header `Authorization: Bearer KEY`, or Basic with the key as password"
             )
+        now = self._clock()
         with self._database.read() as session:
-            row = session.scalar(_live().where(KeyRow.digest == digest_of_secret(secret)))
-        if row is None:
-            raise Unauthenticated("this key is unknown or revoked; ask the project's owner for another")
-        return _grant(row).principal()
+            wanted = live_secrets(now).where(SecretRow.digest == digest_of_secret(secret))
+            found = session.execute(wanted).first()
+        if found is None:
+            raise Unauthenticated(
+                "this key is unknown, expired or revoked; ask the project's owner for another"
+            )
+        who = grant_of(found[0], found[1]).principal()
+        who.check_bounds("api", address)
+        with suppress(NotReady):  # a database that is busy writing is no reason to refuse a reader
+            self._last_use.note({who.key_id: now.timestamp()})
+        return who
+
+    def note_used(self, used: Mapping[str, float]) -> None:
+        """Keep when nodes have seen keys (Unix time); a time that lies ahead counts as now."""
+        now_s = self._clock().timestamp()
+        self._last_use.note({key_id: min(time_s, now_s) for key_id, time_s in used.items()})
 
     def grants(self, session: Session) -> tuple[KeyGrant, ...]:
-        """Every live key that a node has to know, in a fixed order."""
-        rows = session.scalars(_live().order_by(KeyRow.id))
-        return tuple(grant for grant in map(_grant, rows) if grant.permissions & _OF_USE_TO_NODES)
+        """Every live secret that a node has to know, in a fixed order."""
+        rows = session.execute(live_secrets(self._clock()).order_by(KeyRow.id, SecretRow.digest))
+        granted = (grant_of(key, secret) for key, secret in rows)
+        return tuple(grant for grant in granted if grant.permissions & _OF_USE_TO_NODES)
 
     def create_key(
-        self, project: str, role: Role, name: str = "", models: Iterable[str] | None = None
+        self,
+        project: str,
+        role: Role,
+        name: str = "",
+        scope: KeyScope = EVERYTHING,
+        expires_at: datetime | None = None,
     ) -> tuple[KeyRecord, str]:
         """A new key of *project*, and its secret, which is nowhere else; raises `NotFound`, `Malformed`."""
-        allowed = None if models is None else _checked_models(models)
+        scope = checked_scope(scope, role)
         if len(name) > _NAME_CHARS or not name.isprintable():
             raise Malformed(f"a key's name has at most {_NAME_CHARS} printable characters")
+        now = self._clock()
+        if expires_at is not None and expires_at <= now:
+            raise Malformed("`expires_at` has passed already, and such a key could do nothing")
         with self._database.write() as session:
-            _project(session, project)
-            key = _fresh(session)
-            row = _row(key, project, role, name, allowed)
-            session.add(row)
+            project_row(session, project)
+            key = fresh_key(session)
+            row = add_key(session, key, project, role, name, scope, now, expires_at)
             bump(session)
-        return _record(row), key.secret
+        return record_of(row), key.secret
 
     def keys(self, project: str) -> list[KeyRecord]:
         """The live keys of *project*, oldest first; raises `NotFound`."""
         with self._database.read() as session:
-            _project(session, project)
-            rows = session.scalars(
-                _live().where(KeyRow.project == project).order_by(KeyRow.created_at, KeyRow.id)
-            )
-            return [_record(row) for row in rows]
+            project_row(session, project)
+            wanted = select(KeyRow).where(live(self._clock()), KeyRow.project == project)
+            return [record_of(row) for row in session.scalars(wanted.order_by(KeyRow.created_at, KeyRow.id))]
 
     def key(self, project: str, key_id: str) -> KeyRecord:
         """One live key of *project*; raises `NotFound`."""
         with self._database.read() as session:
-            return _record(_one(session, project, key_id))
+            return record_of(self._one(session, project, key_id))
+
+    def scope(self, project: str, key_id: str) -> KeyScope:
+        """What narrows one live key of *project*; raises `NotFound`."""
+        with self._database.read() as session:
+            return scope_of(self._one(session, project, key_id))
 
     def revoke_key(self, project: str, key_id: str) -> None:
-        """Refuse this key from now on; raises `NotFound` unless *project* has it."""
+        """Refuse this key from now on, all its secrets; raises `NotFound` unless *project* has it."""
         with self._database.write() as session:
-            _one(session, project, key_id).revoked_at = datetime.now(UTC)
+            self._one(session, project, key_id).revoked_at = self._clock()
             bump(session)
+
+    def rotate_key(self, project: str, key_id: str, overlap: timedelta) -> tuple[KeyRecord, str]:
+        """Another secret of the same key; those before it are good for *overlap* more.
+
+        Raises `NotFound`, and `Malformed` for an overlap that is negative or longer than 90 days.
+        """
+        if not timedelta() <= overlap <= _LONGEST_OVERLAP:
+            raise Malformed(f"an overlap is from 0 s to {_LONGEST_OVERLAP.days} days long")
+        now = self._clock()
+        with self._database.write() as session:
+            row = self._one(session, project, key_id)
+            mine, end = SecretRow.key_id == key_id, now + overlap
+            session.execute(delete(SecretRow).where(mine, SecretRow.until <= now))
+            session.execute(update(SecretRow).where(mine, SecretRow.until.is_(None)).values(until=end))
+            session.execute(update(SecretRow).where(mine, SecretRow.until > end).values(until=end))
+            key = new_key(key_id)
+            session.add(SecretRow(digest=key.digest, key_id=key_id, made_at=now))
+            row.rotated_at = now
+            bump(session)
+        return record_of(row), key.secret
 
     def create_project(self, name: str) -> ProjectRecord:
         """A new project; raises `Conflict` if there is one of this name."""
-        row = ProjectRow(name=checked_name(name, "project"), created_at=datetime.now(UTC))
+        row = ProjectRow(name=checked_name(name, "project"), created_at=self._clock())
         try:
             with self._database.write() as session:
                 session.add(row)
@@ -135,51 +171,20 @@ class Access:
     def project(self, name: str) -> ProjectRecord:
         """One project; raises `NotFound`."""
         with self._database.read() as session:
-            row = _project(session, name)
+            row = project_row(session, name)
             return ProjectRecord(row.name, row.created_at)
 
     def ensure_key_file(self, path: Path, role: Role) -> str:
-        """The id of the live key in *path*, made if need be; raises `Conflict` for another role's key.
+        """The id of the live key in *path*, made if need be; raises `Conflict` for another role's key."""
+        return ensure_key_file(self._database, path, role, DEFAULT_PROJECT, self._clock())
 
-        The file comes first and the row second, so a crash between them is mended by the next start, as
-        is a database that was made anew under an old file. A revoked key is replaced.
-        """
-        with plainly(path):
-            return self._ensure(path, role)
-
-    def _ensure(self, path: Path, role: Role) -> str:
-        secret = read_secret(path)
-        row = None if secret is None else self._find(secret)
-        if row is None or row.revoked_at is not None:
-            row = self._register_file(path, role, replace=row is not None)
-        if row.role != role:
-            raise Conflict(
-                f"{path} holds a key of the role {row.role}, not {role}; move it away and start again"
-            )
-        return row.id
-
-    def _register_file(self, path: Path, role: Role, *, replace: bool) -> KeyRow:
-        if replace or not path.exists():
-            write_secret(path, new_key().secret, replace=replace)
-        secret = read_secret(path)
-        assert secret is not None
-        with self._database.write() as session:
-            bump(session)  # first, because two hubs that start at once queue here
-            row = session.scalar(_of(secret))
-            if row is None:
-                row = _row(
-                    Key(key_id_of(secret) or "", secret, digest_of_secret(secret)),
-                    DEFAULT_PROJECT,
-                    role,
-                    path.name,
-                    None,
-                )
-                session.add(row)
+    def _one(self, session: Session, project: str, key_id: str) -> KeyRow:
+        project_row(session, project)
+        mine = (KeyRow.project == project, KeyRow.id == key_id)
+        row = session.scalar(select(KeyRow).where(live(self._clock()), *mine))
+        if row is None:
+            raise NotFound(f"no key {key_id[:80]!r} in the project {project!r}; GET its keys lists them")
         return row
-
-    def _find(self, secret: str) -> KeyRow | None:
-        with self._database.read() as session:
-            return session.scalar(_of(secret))
 
 
 def no_project(name: str) -> NotFound:
@@ -187,57 +192,9 @@ def no_project(name: str) -> NotFound:
     return NotFound(f"no project {name[:80]!r} for this key; GET /api/v1/projects lists those it may see")
 
 
-def _live() -> Select[KeyRow]:
-    return select(KeyRow).where(KeyRow.revoked_at.is_(None))
-
-
-def _of(secret: str) -> Select[KeyRow]:
-    return select(KeyRow).where(KeyRow.digest == digest_of_secret(secret))
-
-
-def _project(session: Session, name: str) -> ProjectRow:
+def project_row(session: Session, name: str) -> ProjectRow:
+    """The row of the project *name*; raises `NotFound`."""
     row = session.get(ProjectRow, name)
     if row is None:
         raise no_project(name)
     return row
-
-
-def _one(session: Session, project: str, key_id: str) -> KeyRow:
-    _project(session, project)
-    row = session.scalar(_live().where(KeyRow.project == project, KeyRow.id == key_id))
-    if row is None:
-        raise NotFound(f"no key {key_id[:80]!r} in the project {project!r}; GET its keys lists them")
-    return row
-
-
-def _checked_models(models: Iterable[str]) -> list[str]:
-    names = sorted({checked_name(model) for model in models})
-    if not names:
-        raise Malformed(
-            "`models` is empty, and such a key could do nothing; leave it out to allow all models"
-        )
-    return names
-
-
-def _fresh(session: Session) -> Key:
-    key = new_key()
-    while session.get(KeyRow, key.id) is not None:  # ids are short enough to repeat once in a great while
-        key = new_key()
-    return key
-
-
-def _row(key: Key, project: str, role: Role, name: str, models: list[str] | None) -> KeyRow:
-    now = datetime.now(UTC)
-    return KeyRow(
-        id=key.id, digest=key.digest, name=name, role=role, project=project, models=models, created_at=now
-    )
-
-
-def _record(row: KeyRow) -> KeyRecord:
-    models = None if row.models is None else tuple(row.models)
-    return KeyRecord(row.id, row.name, row.role, row.project, models, row.created_at)
-
-
-def _grant(row: KeyRow) -> KeyGrant:
-    models = None if row.models is None else frozenset(row.models)
-    return KeyGrant(row.digest, row.id, row.project, permissions_of(row.role), models)

@@ -6,16 +6,70 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
+from forebay.control.access.keyrows import add_key, holder_of
+from forebay.control.access.permissions import Role
+from forebay.control.access.scope import KeyScope
+from forebay.control.access.tables import KeyRow, SecretRow
+from forebay.control.store import Database, bump
+from forebay.core import Key, digest_of_secret, key_id_of, new_key
 from forebay.core.errors import Broken, Conflict
-from forebay.core.principal import key_id_of
 
 _OWNER_ONLY = 0o600
 
 
+def ensure_key_file(database: Database, path: Path, role: Role, project: str, now: datetime) -> str:
+    """The id of the live key in *path*, made if need be; raises `Conflict` for another role's key.
+
+    The file comes first and the row second, so a crash between them is mended by the next start, as
+    is a database that was made anew under an old file. A key that was revoked or has ended, and a secret
+    that was rotated out, is replaced.
+    """
+    with _plainly(path):
+        secret = read_secret(path)
+        row = _usable(database, secret, now)
+        if row is None:
+            row = _register(database, path, role, project, now)
+    if row.role != role:
+        raise Conflict(f"{path} holds a key of the role {row.role}, not {role}; move it away and start again")
+    return row.id
+
+
+def _usable(database: Database, secret: str | None, now: datetime) -> KeyRow | None:
+    if secret is None:
+        return None
+    with database.read() as session:
+        found = holder_of(session, secret)
+    return found[0] if found is not None and _is_good(*found, now) else None
+
+
+def _is_good(key: KeyRow, secret: SecretRow, now: datetime) -> bool:
+    ends = (key.revoked_at, key.expires_at, secret.until)
+    return all(end is None or end > now for end in ends)
+
+
+def _register(database: Database, path: Path, role: Role, project: str, now: datetime) -> KeyRow:
+    """Make the file's key known; a file whose key is good no more is written anew."""
+    old = read_secret(path)
+    with database.read() as session:
+        known = old is not None and holder_of(session, old) is not None
+    if old is None or known:
+        write_secret(path, new_key().secret, replace=known)
+    secret = read_secret(path)
+    assert secret is not None
+    with database.write() as session:
+        bump(session)  # first, because two hubs that start at once queue here
+        found = holder_of(session, secret)
+        if found is not None:
+            return found[0]
+        key = Key(key_id_of(secret) or "", secret, digest_of_secret(secret))
+        return add_key(session, key, project, role, path.name, KeyScope(), now)
+
+
 @contextmanager
-def plainly(path: Path) -> Iterator[None]:
+def _plainly(path: Path) -> Iterator[None]:
     """Turn what the operating system says about *path* into `Broken` with a sentence."""
     try:
         yield

@@ -14,6 +14,7 @@ class Role(StrEnum):
     ADMIN = "admin"
     DEVELOPER = "developer"
     CODER = "coder"
+    PUBLISHER = "publisher"
     INFERENCE = "inference"
     NODE = "node"
 
@@ -34,6 +35,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
     Role.DEVELOPER: _DEVELOPS,
     Role.CODER: _DEVELOPS | {Permission.CODE},
+    Role.PUBLISHER: frozenset({Permission.READ, Permission.PUBLISH}),
     Role.INFERENCE: frozenset({Permission.PREDICT}),
     Role.NODE: frozenset({Permission.NODE, Permission.OBSERVE}),
 }

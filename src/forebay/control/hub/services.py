@@ -53,7 +53,8 @@ _BEARER = HTTPBearer(auto_error=False, description="A key; Basic with the key as
 
 def caller(request: Request, _documented: Annotated[object, Security(_BEARER)] = None) -> Principal:
     """Who is calling, by `Authorization: Bearer KEY` or Basic with the key as password."""
-    found = services(request).access.identify(request.headers.get("authorization"))
+    address = request.client.host if request.client is not None else ""
+    found = services(request).access.identify(request.headers.get("authorization"), address)
     request.state.key_id = found.key_id
     return found
 

@@ -4,21 +4,45 @@ from __future__ import annotations
 
 import base64
 import binascii
+import time
 from hashlib import sha256
+from typing import Protocol
 
 from forebay.core import KeyGrant, Permission, Principal
 from forebay.core.errors import Unauthenticated
+from forebay.serving.node.remote import Remote
 
 _SEEN = 10_000
 _HOW = "send a key as 'Authorization: Bearer KEY'"
 
 
-class Admission:
-    """The keys of one snapshot; a new snapshot brings a new one, so a revoked key is gone at once."""
+class Guarded(Protocol):
+    """A way in: the permission that it takes, and the protocol that it speaks."""
 
-    def __init__(self, grants: tuple[KeyGrant, ...] = ()) -> None:
+    @property
+    def permission(self) -> Permission | None:
+        """What a caller has to have; None if nobody is asked."""
+
+    @property
+    def protocol(self) -> str:
+        """One of `core.PROTOCOLS`."""
+
+
+class Admission:
+    """The keys of one snapshot; a new snapshot brings a new one, so a revoked key is gone at once.
+
+    *used* learns when each key was seen (Unix time), from one `begin_round` to the next only once, so that
+    telling costs a request nothing.
+    """
+
+    def __init__(self, grants: tuple[KeyGrant, ...] = (), used: dict[str, float] | None = None) -> None:
         self._principals = {bytes.fromhex(grant.digest): grant.principal() for grant in grants}
         self._seen: dict[bytes, Principal] = {}
+        self._used = {} if used is None else used
+
+    def begin_round(self) -> None:
+        """Tell anew of every key that is used from now on."""
+        self._seen.clear()
 
     def identify(self, authorization: bytes | None) -> Principal:
         """Whom the `Authorization` header names; raises `Unauthenticated`."""
@@ -29,17 +53,22 @@ class Admission:
             principal = self._principals.get(sha256(_secret(authorization)).digest())
             if principal is None:
                 raise Unauthenticated(f"this key is not known here, or was revoked; {_HOW}")
+            self._used[principal.key_id] = time.time()
             if len(self._seen) < _SEEN:  # only keys that are good get in: nobody can fill it by guessing
                 self._seen[authorization] = principal
         return principal
 
-    def admit(self, authorization: bytes | None, permission: Permission, model: str | None) -> Principal:
-        """The caller, if they may do this; raises `Unauthenticated` or `Forbidden`."""
+    def admit(
+        self, authorization: bytes | None, door: Guarded, model: str | None, remote: Remote
+    ) -> Principal:
+        """The caller, if they may pass *door*; raises `Unauthenticated` or `Forbidden`."""
         principal = self._seen.get(authorization) if authorization is not None else None
         if principal is None:
             principal = self.identify(authorization)
-        if principal.models is not None or permission not in principal.permissions:
-            principal.require(permission, model)
+        if principal.bounds is not None or door.permission not in principal.permissions:
+            assert door.permission is not None
+            principal.check_bounds(door.protocol, remote.address)
+            principal.require(door.permission, model)
         return principal
 
 

@@ -44,7 +44,8 @@ class Door:
     """One way in. `permission` None means that nobody has to show a key: only health does that.
 
     `path` may hold `{model}` and `{version}`, each a segment or the beginning of one that goes on with `:`.
-    `refuse` writes an error in the door's own shape. `protocol` is what keys may be narrowed to.
+    `refuse` writes an error in the door's own shape. `protocol` is one of `core.PROTOCOLS`; without one, no
+    key that is narrowed to protocols may pass.
     """
 
     method: str

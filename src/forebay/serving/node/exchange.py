@@ -48,7 +48,7 @@ class Exchange:
     version: str | None = None
 
     def __init__(self, connection: Connection, began_s: float) -> None:
-        self._connection = connection
+        self.connection = connection
         self._chunks: list[bytes] = []
         self.began_s = began_s
         self.headers: dict[bytes, bytes] = {}
@@ -79,7 +79,7 @@ class Exchange:
         """Answer; *headers* are whole lines, each with its CRLF. Nothing is sent to one who has left."""
         if self.gone:
             return
-        connection = self._connection
+        connection = self.connection
         self.response = b"".join(
             (
                 _start(status, content_type),

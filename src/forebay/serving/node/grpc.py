@@ -116,13 +116,15 @@ _NO_GRPC = header_block([(b":status", b"415")])
 class GrpcDoor:
     """One way in. `permission` None means that nobody has to show a key: only health does that.
 
-    `answer` gets each message; a door that does not stream gets exactly one.
+    `answer` gets each message; a door that does not stream gets exactly one. `protocol` is one of
+    `core.PROTOCOLS`; without one, no key that is narrowed to protocols may pass.
     """
 
     path: str
     permission: Permission | None
     answer: Callable[[Node, Rpc, bytes], None]
     streams: bool = False
+    protocol: str = ""
 
 
 class GrpcServer:
@@ -207,14 +209,18 @@ class Rpc(Stream):
             return
         try:
             door = self.door = self._server.find(headers.get(b":path", b""))
-            if door.permission is not None:
-                admission = self.node.admission
-                self.principal = admission.admit(headers.get(b"authorization"), door.permission, None)
+            self._admit(door)
             if b"grpc-timeout" in headers:
                 self.deadline_s = self.began_s + _timeout_s(headers[b"grpc-timeout"])
             self._encoding = _encoding(headers.get(b"grpc-encoding", b""))
         except ForebayError as error:
             self.refuse(error)
+
+    def _admit(self, door: GrpcDoor) -> None:
+        """Ask for the key; of a stream again with each message, for it may last longer than the key."""
+        if door.permission is not None:
+            authorization = self.headers.get(b"authorization")
+            self.principal = self.node.admission.admit(authorization, door, None, self.peer)
 
     def data(self, chunk: bytes) -> None:
         if self.said_all:
@@ -361,6 +367,8 @@ class Rpc(Stream):
         if self._compressed:
             message = decoded(message, self._encoding, self.node.config.max_body_bytes)
         try:
+            if self.door.streams:
+                self._admit(self.door)
             self.door.answer(self.node, self, message)
         except ForebayError as error:
             self.refuse(error)

@@ -266,14 +266,21 @@ _ASK = Permission.PREDICT
 GRPC_DOORS = (
     GrpcDoor(f"{_OIP}/ServerLive", None, _server_live),
     GrpcDoor(f"{_OIP}/ServerReady", None, _server_ready),
-    GrpcDoor(f"{_OIP}/ServerMetadata", _ASK, _server_metadata),
-    GrpcDoor(f"{_OIP}/ModelReady", _ASK, partial(_page, "ModelReady", _model_ready)),
-    GrpcDoor(f"{_OIP}/ModelMetadata", _ASK, partial(_page, "ModelMetadata", pages.metadata)),
-    GrpcDoor(f"{_OIP}/ModelConfig", _ASK, partial(_page, "ModelConfig", _model_config)),
-    GrpcDoor(f"{_OIP}/ModelStatistics", _ASK, partial(_page, "ModelStatistics", pages.statistics)),
-    GrpcDoor(f"{_OIP}/RepositoryIndex", _ASK, _index),
-    GrpcDoor(f"{_OIP}/ModelInfer", _ASK, _infer),
-    GrpcDoor(f"{_OIP}/ModelStreamInfer", _ASK, _stream_infer, streams=True),
+    GrpcDoor(f"{_OIP}/ServerMetadata", _ASK, _server_metadata, protocol=_PROTOCOL),
+    GrpcDoor(f"{_OIP}/ModelReady", _ASK, partial(_page, "ModelReady", _model_ready), protocol=_PROTOCOL),
+    GrpcDoor(
+        f"{_OIP}/ModelMetadata", _ASK, partial(_page, "ModelMetadata", pages.metadata), protocol=_PROTOCOL
+    ),
+    GrpcDoor(f"{_OIP}/ModelConfig", _ASK, partial(_page, "ModelConfig", _model_config), protocol=_PROTOCOL),
+    GrpcDoor(
+        f"{_OIP}/ModelStatistics",
+        _ASK,
+        partial(_page, "ModelStatistics", pages.statistics),
+        protocol=_PROTOCOL,
+    ),
+    GrpcDoor(f"{_OIP}/RepositoryIndex", _ASK, _index, protocol=_PROTOCOL),
+    GrpcDoor(f"{_OIP}/ModelInfer", _ASK, _infer, protocol=_PROTOCOL),
+    GrpcDoor(f"{_OIP}/ModelStreamInfer", _ASK, _stream_infer, streams=True, protocol=_PROTOCOL),
     GrpcDoor("/grpc.health.v1.Health/Check", None, _health),
     GrpcDoor("/grpc.health.v1.Health/Watch", None, _health_watch, streams=True),
     *(
@@ -282,6 +289,7 @@ GRPC_DOORS = (
             _ASK,
             partial(_reflect, version),
             streams=True,
+            protocol=_PROTOCOL,
         )
         for version in ("v1", "v1alpha")
     ),

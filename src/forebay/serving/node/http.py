@@ -23,6 +23,7 @@ import httptools
 from forebay.core.errors import Broken, ForebayError, HeadersTooLarge, Malformed, NotReady, Slow, TooLarge
 from forebay.serving.node.exchange import Exchange
 from forebay.serving.node.familiar import Familiar, familiar_from
+from forebay.serving.node.remote import address_of
 
 _KEPT = frozenset({
     b"authorization", b"content-encoding", b"accept-encoding", b"content-type", b"accept", b"expect",
@@ -161,6 +162,11 @@ class Connection(asyncio.Protocol):
     @property
     def _lingers(self) -> bool:
         return self._phase is _Phase.LINGER
+
+    @property
+    def address(self) -> str:
+        """The peer's IP address."""
+        return address_of(self._transport)
 
     # What asyncio calls.
 

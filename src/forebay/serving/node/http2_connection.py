@@ -46,6 +46,7 @@ from forebay.serving.node.http2_frames import (
     word_in,
 )
 from forebay.serving.node.http2_sending import Sender, Stream
+from forebay.serving.node.remote import address_of
 
 if TYPE_CHECKING:
     from forebay.serving.node.http2 import Http2Server
@@ -95,6 +96,11 @@ class Http2Connection(asyncio.Protocol):
             WINDOW_UPDATE: self._on_window,
             CONTINUATION: self._on_continuation,
         }
+
+    @property
+    def address(self) -> str:
+        """The peer's IP address."""
+        return address_of(self._transport)
 
     # What asyncio calls.
 

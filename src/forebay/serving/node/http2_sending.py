@@ -28,6 +28,10 @@ class Peer(Protocol):
     def sender(self) -> Sender:
         """Where answers go."""
 
+    @property
+    def address(self) -> str:
+        """The IP address of the other end."""
+
     def reset(self, stream: Stream, code: Code) -> None:
         """End *stream* without an answer."""
 

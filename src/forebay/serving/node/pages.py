@@ -36,9 +36,7 @@ def server(node: Node) -> dict[str, Any]:
 def names(node: Node, caller: Principal) -> list[str]:
     """The deployed models that *caller* may ask."""
     return sorted(
-        model
-        for owner, model in node.routing.all()
-        if owner == caller.project and (caller.models is None or model in caller.models)
+        model for owner, model in node.routing.all() if owner == caller.project and caller.may_use(model)
     )
 
 

@@ -55,7 +55,8 @@ class Node:
         self.config = config
         folder = config.folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.admission = Admission()
+        self._keys_used: dict[str, float] = {}
+        self.admission = Admission((), self._keys_used)
         self.routing = Routing()
         self.journal = FileJournal(folder / "journal" / str(config.worker), sync=config.journal_sync)
         self.hub = HubLink(config.hub_url, config.key, config.name)
@@ -148,7 +149,7 @@ class Node:
         exchange.model, exchange.version = found.model, found.version
         if door.permission is not None:
             exchange.principal = self.admission.admit(
-                exchange.headers.get(b"authorization"), door.permission, found.model or None
+                exchange.headers.get(b"authorization"), door, found.model or None, exchange.connection
             )
 
     def answer(self, exchange: Exchange) -> None:
@@ -175,7 +176,7 @@ class Node:
     # What the tasks do.
 
     def _apply(self, snapshot: Snapshot) -> None:
-        self.admission = Admission(snapshot.keys)
+        self.admission = Admission(snapshot.keys, self._keys_used)
         self.versions.apply(snapshot)
         self._changed.set()  # whoever waits for a deployment that changes nothing waits for these words
 
@@ -184,7 +185,7 @@ class Node:
             self._changed.clear()
             began_s = time.monotonic()
             try:
-                await self.hub.report(self._state())
+                await self._tell_hub()
             except ForebayError as error:
                 _log.debug("no report: %s", error)
             took_s = time.monotonic() - began_s
@@ -193,10 +194,18 @@ class Node:
             await asyncio.wait([with_news], timeout=_REPORT_S)
             with_news.cancel()
 
+    async def _tell_hub(self) -> None:
+        state = self._state()
+        await self.hub.report(state)
+        for key_id, time_s in state.keys_used.items():
+            if self._keys_used.get(key_id) == time_s:  # it was not used again while the report was on its way
+                del self._keys_used[key_id]
+
     async def _tidy(self) -> None:
-        """Delete artifacts that nothing has needed for a while."""
+        """Now and then: ask anew which keys are used, delete artifacts that nothing has needed lately."""
         while True:
             await asyncio.sleep(_TIDY_S)
+            self.admission.begin_round()
             deployments = self.feed.current.deployments
             needed = {target.artifact for each in deployments for target in each.targets}
             try:
@@ -235,6 +244,7 @@ class Node:
             loaded_bytes=self.manager.loaded_bytes,
             budget_bytes=self.manager.budget_bytes,
             machine=self._machine,
+            keys_used=dict(self._keys_used),
         )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from forebay.control.access import KeyRecord, Role
+from forebay.control.access import KeyRecord, KeyScope, Role
 from forebay.control.hub.bodies.base import Asked, Told
 from forebay.core import Permission, Principal
 
@@ -18,7 +18,13 @@ _KEY: JsonDict = {
     "role": "inference",
     "project": "default",
     "models": ["digits"],
+    "actions": ["predict"],
+    "protocols": ["oip", "rows"],
+    "networks": ["10.0.0.0/8"],
     "created_at": _SINCE,
+    "expires_at": "2026-12-31T00:00:00Z",
+    "rotated_at": "2026-06-30T12:00:00Z",
+    "used_at": "2026-07-01T08:15:00Z",
 }
 
 
@@ -52,7 +58,7 @@ class Me(Told):
             key_id=who.key_id,
             project=who.project,
             permissions=sorted(who.permissions),
-            models=None if who.models is None else sorted(who.models),
+            models=None if who.bounds is None or who.bounds.models is None else list(who.bounds.models),
             inference_url=inference_url,
         )
 
@@ -77,20 +83,41 @@ class Projects(Told):
 
 
 class NewKey(Asked):
-    """A key to make. Without `models` it is good for all models of the project."""
+    """A key to make. What is left out stays open, as the role has it."""
 
     role: Role
     name: str = ""
-    models: list[str] | None = None
+    models: list[str] | None = Field(None, description="Names, or patterns such as `shop-*`.")
+    actions: list[str] | None = Field(None, description="Some of what the role may do.")
+    protocols: list[str] | None = Field(
+        None, description="`api` is this hub's, `metrics` the nodes' page, the others are for predictions."
+    )
+    networks: list[str] | None = Field(None, description="Where it may be used from, as CIDR ranges.")
+    expires_at: AwareDatetime | None = Field(None, description="From when on it is refused.")
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {"role": "inference", "name": "the shop's backend", "models": ["digits"]},
-                {"role": "developer", "name": "ada's laptop"},
+                {"role": "developer", "name": "ada's laptop", "networks": ["10.0.0.0/8"]},
             ]
         }
     )
+
+    def scope(self) -> KeyScope:
+        """What narrows it beside its role."""
+        return KeyScope(
+            *(
+                None if listed is None else tuple(listed)
+                for listed in (self.models, self.actions, self.protocols, self.networks)
+            )
+        )
+
+
+class Rotation(Asked):
+    """How long the secret before the new one stays good; with 0 it is refused at once."""
+
+    overlap_s: float = Field(86_400, ge=0, allow_inf_nan=False, description="Seconds.", examples=[3600])
 
 
 class Key(Told):
@@ -101,7 +128,13 @@ class Key(Told):
     role: str
     project: str
     models: list[str] | None
+    actions: list[str] | None
+    protocols: list[str] | None
+    networks: list[str] | None
     created_at: datetime
+    expires_at: datetime | None
+    rotated_at: datetime | None
+    used_at: datetime | None
 
     model_config = ConfigDict(json_schema_extra={"examples": [_KEY]})
 
@@ -113,7 +146,7 @@ class Keys(Told):
 
 
 class FreshKey(Key):
-    """A new key. The secret is shown here and never again."""
+    """A new key, or a new secret of one. The secret is shown here and never again."""
 
     secret: str
 

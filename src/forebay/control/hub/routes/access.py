@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from forebay.control.access import check_handing_on
-from forebay.control.hub.bodies.access import FreshKey, Keys, Me, NewKey, NewProject, Project, Projects
+from forebay.control.access import check_handing_on, check_power
+from forebay.control.hub.bodies.access import (
+    FreshKey,
+    Keys,
+    Me,
+    NewKey,
+    NewProject,
+    Project,
+    Projects,
+    Rotation,
+)
 from forebay.control.hub.guard import allowed, in_project
 from forebay.control.hub.problems import problems
 from forebay.control.hub.services import Caller, Hub
@@ -53,14 +63,23 @@ def list_keys(project: str, _who: KeyKeeper, hub: Hub) -> Keys:
 @router.post("/projects/{project}/keys", status_code=HTTPStatus.CREATED, responses=problems(404))
 def create_key(project: str, body: NewKey, who: KeyKeeper, hub: Hub) -> FreshKey:
     """Make a key that may do no more than yours. Its secret is in this answer and nowhere else."""
-    check_handing_on(who, body.role, body.models)
-    record, secret = hub.access.create_key(project, body.role, body.name, body.models)
+    scope = body.scope()
+    check_handing_on(who, body.role, scope, body.expires_at)
+    record, secret = hub.access.create_key(project, body.role, body.name, scope, body.expires_at)
     return FreshKey.of(record, secret)
+
+
+@router.post("/projects/{project}/keys/{key}/rotate", responses=problems(404))
+def rotate_key(project: str, key: str, body: Rotation, who: KeyKeeper, hub: Hub) -> FreshKey:
+    """Give a key another secret; the one before stays good for a while, so that callers can change over."""
+    record = hub.access.key(project, key)
+    check_handing_on(who, record.role, hub.access.scope(project, key), record.expires_at)
+    return FreshKey.of(*hub.access.rotate_key(project, key, timedelta(seconds=body.overlap_s)))
 
 
 @router.delete("/projects/{project}/keys/{key}", status_code=HTTPStatus.NO_CONTENT, responses=problems(404))
 def revoke_key(project: str, key: str, who: KeyKeeper, hub: Hub) -> None:
     """Refuse a key from now on; the nodes hear of it at once."""
     record = hub.access.key(project, key)
-    check_handing_on(who, record.role, record.models)
+    check_power(who, record.role, hub.access.scope(project, key))
     hub.access.revoke_key(project, key)

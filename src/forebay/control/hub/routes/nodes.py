@@ -39,6 +39,7 @@ def report(name: str, body: RawBody, hub: Hub) -> None:
             f"the path names the node {name[:80]!r}, the report {found.name[:80]!r}; make them the same"
         )
     hub.nodes.report(found)
+    hub.access.note_used(found.keys_used)
 
 
 @router.post(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from forebay.control.deploy import Watch
 from forebay.control.hub.guard import allowed
-from forebay.control.hub.services import Hub
+from forebay.control.hub.services import Hub, caller
 from forebay.core import Permission
 
 router = APIRouter(prefix="/api/v1", tags=["nodes"], dependencies=[Depends(allowed(Permission.NODE))])
@@ -46,7 +47,13 @@ async def wait_for_snapshot(
     found = await watch.newer(hub, after, wait_s)
     if found is None:
         return Response(status_code=204)
+    await run_in_threadpool(_still_allowed, request)
     return Response(found.body, media_type="application/json")
+
+
+def _still_allowed(request: Request) -> None:
+    """Ask again: what has changed while the node waited may be that its key was revoked."""
+    caller(request).require(Permission.NODE)
 
 
 @router.get(

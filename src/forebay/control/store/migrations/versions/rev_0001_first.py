@@ -88,19 +88,25 @@ def _access() -> None:
     op.bulk_insert(projects, [{"name": "default", "created_at": datetime.now(UTC)}])
     op.create_table(
         "keys",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("role", sa.Text(), nullable=False),
-        sa.Column("project", sa.Text(), nullable=False),
-        sa.Column("models", sa.JSON(), nullable=True),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("id", "name", "role", "project", "scope")),
         sa.Column("created_at", _TIME, nullable=False),
-        sa.Column("revoked_at", _TIME, nullable=True),
+        *(
+            sa.Column(name, _TIME, nullable=True)
+            for name in ("expires_at", "rotated_at", "used_at", "revoked_at")
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_keys"),
-        sa.UniqueConstraint("digest", name="uq_keys_digest"),
         sa.ForeignKeyConstraint(["project"], ["projects.name"], name="fk_keys_project"),
     )
     op.create_index("ix_keys_project", "keys", ["project"])
+    op.create_table(
+        "key_secrets",
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("digest", "key_id")),
+        sa.Column("made_at", _TIME, nullable=False),
+        sa.Column("until", _TIME, nullable=True),
+        sa.PrimaryKeyConstraint("digest", name="pk_key_secrets"),
+        sa.ForeignKeyConstraint(["key_id"], ["keys.id"], name="fk_key_secrets_key_id"),
+    )
+    op.create_index("ix_key_secrets_key_id", "key_secrets", ["key_id"])
 
 
 def _registry() -> None:
