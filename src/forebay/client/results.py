@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from forebay.client.evidence import compression_in
-from forebay.client.shown import Shown
+from forebay.client.leaderboard import ranking
+from forebay.client.shown import Listing, Shown
 from forebay.core import FileEntry, Signature
 
 T = TypeVar("T")
@@ -59,6 +60,14 @@ class Version(Shown, frozen=True):
     def sentence(self) -> str:
         """What its compression came to, in one sentence; empty for a version that was not compressed."""
         return str(compression_in(self.evidence).get("sentence", ""))
+
+    def leaderboard(self) -> Listing[dict[str, Any]]:
+        """What its training has tried to the end, the best first; empty where it was not trained here.
+
+        Where latency or size count, `front` says that no other is as good in everything and better in
+        something (the Pareto front).
+        """
+        return Listing(ranking(self.evidence))
 
 
 class Alias(Shown, frozen=True):

@@ -51,6 +51,22 @@ def shell(shared_forebay: Instance) -> Shell:
     return Shell.on(shared_forebay)
 
 
+def test_where_costs_count_a_training_shows_the_front_that_nobody_beats(
+    shell: Shell, name: str, tmp_path: Path
+) -> None:
+    typed = ["train", str(flowers_in(tmp_path)), "--target", "species", "--name", name]
+    printed = shell.run(*typed, "--objective", "latency", "--objective", "size").stdout
+    head, *lines = printed.rstrip().partition("\n\n")[2].splitlines()
+    assert head.split() == ["estimator", "params", "macro_f1", "seconds", "latency_ms", "size_bytes"]
+    version = shell.json("show", name)
+    [contest] = [entry for entry in version["evidence"] if entry["kind"] == "cross-validation"]
+    front = {one["estimator"] for one in contest["candidates"] if one.get("pareto")}
+    assert {line.split()[0] for line in lines} == front
+    sizes = [int(line.split()[-1]) for line in lines]
+    everyone = [one for one in contest["candidates"] if one.get("state", "done") == "done"]
+    assert min(sizes) == min(one["size_bytes"] for one in everyone)
+
+
 @pytest.fixture(scope="module")
 def trained(shared_forebay: Instance, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Done]:
     """A model that was trained from a table and deployed, and what the training printed."""

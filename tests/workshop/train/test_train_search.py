@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 from forebay.core.errors import ForebayError
 from forebay.workshop.train import Trained, train
 from forebay.workshop.train.blending import blend, loss_for, temperature_for, weights_for
+from forebay.workshop.train.estimators.networks import Pace
 from forebay.workshop.train.fitted import calibrated
 from forebay.workshop.train.trials import Candidate, Trials
 
@@ -74,6 +76,49 @@ def test_a_line_that_a_kill_cut_short_counts_as_not_written(tmp_path: Path) -> N
     again.add(Candidate("mlp", {"r2": 0.6}, {"r2": 0.0}, 1.0), np.zeros((3, 1)))
     assert [one.number for one in Trials(tmp_path).candidates] == [0, 1]
     assert Trials(tmp_path).answers(1).sum() == 0
+
+
+def test_a_network_that_would_learn_for_days_ends_within_the_budget_of_the_whole_training() -> None:
+    data = load_breast_cancer()
+    heard: list[Any] = []
+    trained = train(
+        data.data,
+        data.target,
+        estimator="torch-mlp",
+        folds=2,
+        parameters={"epochs": 10_000_000, "patience": 10_000_000},
+        time_budget_s=8.0,
+        progress=heard.append,
+    )
+    learnt = [event for event in heard if event["kind"] == "metric" and event.get("estimator") == "torch-mlp"]
+    assert 1 <= max(event.get("epoch", 0) for event in learnt) < 10_000_000
+    assert trained.scores["accuracy"] > 0.9
+
+
+def test_the_clock_counts_where_it_is_ahead_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(f"{Pace.__module__}.time.monotonic", lambda: now[0])
+    patient, pressed = Pace(200, math.inf), Pace(200, 10.0)
+    for pace in (patient, pressed):
+        for _ in range(20):
+            pace.step()
+    assert (patient.reached, pressed.reached) == (20, 20)
+    now[0] += 5.0  # half of the time, less the grace of its beginning
+    assert (patient.reached, pressed.reached) == (20, 94)
+    now[0] += 5.0
+    assert (patient.over, pressed.over) == (False, True)
+
+
+def test_what_would_take_longer_than_there_is_time_is_left_out_before_it_is_fitted() -> None:
+    rows = np.random.default_rng(0).normal(size=(7000, 100)).astype(np.float32)
+    target = (rows[:, 0] > 0) * 1
+    heard: list[Any] = []
+    trained = train(
+        rows, target, estimator="auto", folds=2, time_budget_s=4.0, calibrate=False, progress=heard.append
+    )
+    told = [event["text"] for event in heard if "left out: the time budget" in event.get("text", "")]
+    assert told
+    assert {text.partition(" ")[0] for text in told} == set(trained.evidence[1]["skipped"])
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -8,13 +8,17 @@ from typing import Any
 
 import click
 
+from forebay.app.cli import paper
 from forebay.app.cli.frame import Talk, talking
 from forebay.app.cli.making import made
 from forebay.app.cli.paths import Existing, existing
+from forebay.client.results import Version
+from forebay.client.shown import Listing
 from forebay.core.errors import Malformed
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _TASKS = ("classification", "multilabel", "regression", "quantile", "forecasting", "clustering", "anomaly")
+_SHOWN = 10
 
 
 class Duration(click.ParamType[float]):
@@ -117,7 +121,21 @@ def train(
         said["time_budget_s"] = time_budget
     target = targets[0] if len(targets) == 1 else list(targets) or None
     version = talk.hub.train(data, target, name=name, progress=talk.progress(), **said)
-    talk.answer(version, lambda: made(version))
+    talk.answer(version, lambda: _trained(version))
+
+
+def _trained(version: Version) -> None:
+    """What was made, and what else was tried: where costs count, those that nobody beats in everything."""
+    made(version)
+    lines = version.leaderboard
+    if any("front" in line for line in lines):
+        lines = Listing(line for line in lines if line["front"])
+    if len(lines) < 2:
+        return
+    names = [name for name in lines[0] if name != "front"]
+    shown = [[line[name] if line[name] != {} else "as-it-is" for name in names] for line in lines[:_SHOWN]]
+    paper.line()
+    paper.table([name.replace("_", " ").capitalize() for name in names], shown, empty="")
 
 
 def _run_script(

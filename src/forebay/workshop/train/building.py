@@ -17,7 +17,7 @@ from forebay.workshop.convert.proof import prove
 from forebay.workshop.convert.threads import threads_for
 from forebay.workshop.train.card import card_of
 from forebay.workshop.train.choosing import Chosen, Part
-from forebay.workshop.train.contest import told_warnings
+from forebay.workshop.train.contest import left_after, told_warnings
 from forebay.workshop.train.estimators import OFFER
 from forebay.workshop.train.fitted import Fitted
 from forebay.workshop.train.lineage import lineage_of
@@ -131,12 +131,15 @@ def load_report(folder: Path) -> Report:
 
 def _fitted(prepared: Prepared, chosen: Chosen, recipe: Recipe, report: Reporter) -> Fitted:
     rows, target = prepared.rows_of(prepared.train), prepared.codes(prepared.train_target)
-    members = []
+    members, began = [], time.monotonic()
+    before_s = prepared.facts.took_s + chosen.took_s
     for place, part in enumerate(chosen.parts):
         told = f"fitting {part.estimator} on {prepared.facts.rows_train} rows"
         report.progress(0.6 * place / len(chosen.parts), told)
         watch = _watch(report, part, place, len(chosen.parts))
-        member = Member(OFFER[part.estimator], dict(part.params), prepared, recipe, watch)
+        left_s = left_after(recipe, before_s + time.monotonic() - began) / (len(chosen.parts) - place)
+        estimator, params = OFFER[part.estimator], dict(part.params)
+        member = Member(estimator, params, prepared, recipe, watch, max(left_s, 1.0))
         with told_warnings(report, part.estimator), threads_for(prepared.values):
             members.append(member.fit(rows, target))
     weights = [part.weight for part in chosen.parts]

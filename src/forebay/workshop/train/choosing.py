@@ -36,7 +36,10 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """What the contest chose, out of what. `skipped` were left out for want of time."""
+    """What the contest chose, out of what. `skipped` were left out for want of time.
+
+    `took_s` is how long the contest took, over all attempts.
+    """
 
     estimator: str
     metric: str
@@ -46,6 +49,7 @@ class Chosen(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...] = ()
     temperature: float = 1.0
     objectives: tuple[str, ...] = ()
+    took_s: float = 0.0
 
     @property
     def best(self) -> Candidate | None:
@@ -74,8 +78,10 @@ def choose_taught(
 ) -> Chosen:
     """Try every candidate as it is, search for better parameters within the time budget, take the best.
 
-    The time budget is looked at after each fold: once one candidate is through, another is given
-    up as soon as its folds would not end in time. What is in the folder *checkpoint* was tried before
+    The time budget bounds the whole training: what reading took is gone already, and the final fit,
+    the conversion and its proof have their share. It is looked at after each fold: once one candidate is
+    through, another is given up as soon as its folds would not end in time; networks learn for as
+    long as they may. What is in the folder *checkpoint* was tried before
     and is not tried again.
     """
     wanted = candidates(prepared, recipe.estimator)
@@ -95,9 +101,10 @@ def choose_taught(
 
 
 def candidates(prepared: Prepared, wanted: str) -> list[Estimator]:
-    """What *wanted* means for these rows, the quickest first."""
+    """What *wanted* means for these rows: what is made for pictures first, then the quickest."""
     task = prepared.facts.task
     fitting = [one for one in OFFER.values() if KINDS[task] in one.makers and _takes(one, prepared)]
+    fitting.sort(key=lambda one: not one.pixels)
     if wanted == AUTO:
         values = prepared.values * max(1, len(prepared.facts.classes))
         many = prepared.facts.rows_train > _MANY_ROWS
@@ -146,7 +153,15 @@ def _concluded(contest: Contest) -> Chosen:
     contest.report.progress(1.0, f"{name} is best: {contest.metric} {best.mean[contest.metric]:.4f}")
     everyone = tuple(_marked(contest.trials.candidates, contest.metric, objectives))
     return Chosen(
-        name, contest.metric, contest.folds, everyone, tuple(contest.skipped), parts, temperature, objectives
+        name,
+        contest.metric,
+        contest.folds,
+        everyone,
+        tuple(contest.skipped),
+        parts,
+        temperature,
+        objectives,
+        round(contest.took_s, 3),
     )
 
 
@@ -199,7 +214,7 @@ def _parts(contest: Contest, ranked: list[Candidate]) -> tuple[tuple[Part, ...],
     target = prepared.codes(contest.target)[asked]
     loss = loss_for(prepared.facts.task, recipe.quantiles)
     alone = recipe.estimator != AUTO or recipe.objectives
-    some = ranked[: 1 if alone else _BLENDED]
+    some = ranked[:1] if alone else _affordable(contest, ranked[:_BLENDED])
     told = [contest.trials.answers(one.number)[asked] for one in some]
     weights = blend(told, target, loss, contest.gain, recipe.seed)
     if weights is None or not _no_worse(contest, told, weights):
@@ -214,6 +229,18 @@ def _parts(contest: Contest, ranked: list[Candidate]) -> tuple[tuple[Part, ...],
     if prepared.facts.task != CLASSIFICATION or not recipe.calibrate:
         return parts, 1.0
     return parts, temperature_for(mixed, target, loss, recipe.seed)
+
+
+def _affordable(contest: Contest, ranked: list[Candidate]) -> list[Candidate]:
+    """The best, and those after it that can be fitted again in the time that is left."""
+    some, left_s = list[Candidate](), contest.whole_s
+    for one in ranked:
+        left_s -= contest.final_s(one)
+        if some and left_s < 0:
+            left_s += contest.final_s(one)
+            continue
+        some.append(one)
+    return some
 
 
 def _no_worse(contest: Contest, told: list[Array], weights: Array) -> bool:

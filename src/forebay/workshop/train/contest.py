@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,6 +28,9 @@ from forebay.workshop.train.splitting import folded, folds_for
 from forebay.workshop.train.trials import DONE, FAILED, PRUNED, Candidate, Trials
 from forebay.workshop.train.weighing import weigh
 
+_PROBED_VALUES = 500_000
+_PROBE = 0.05
+_AFTERWARDS = 0.1
 GivenUp = Callable[[int, float], bool]
 """Is told the mean score after a fold, and says whether the candidate is to be given up."""
 
@@ -54,13 +58,33 @@ class Contest:
             )
         )
         self.skipped: list[str] = []
-        budget = recipe.time_budget_s
-        self._until = np.inf if budget is None else time.monotonic() + budget - self.trials.spent_s
+        self._began, self._before_s = time.monotonic(), self.trials.spent_s
+        self._until = self._began + left_after(recipe, prepared.facts.took_s + self._before_s)
 
     @property
     def left_s(self) -> float:
-        """How much of the time budget is left, over all attempts."""
+        """How much of the time budget is left for trials, over all attempts: the final fit has its share."""
+        return self.whole_s - min((self.final_s(one) for one in self._front()), default=0.0)
+
+    @property
+    def whole_s(self) -> float:
+        """How much of the time budget is left for trials and the final fit."""
         return self._until - time.monotonic()
+
+    @property
+    def took_s(self) -> float:
+        """How long the contest has taken, over all attempts."""
+        return self._before_s + time.monotonic() - self._began
+
+    def final_s(self, candidate: Candidate) -> float:
+        """How long *candidate* will take to learn from all rows, by how long it took for a fold."""
+        folds = max(1, len(candidate.by_fold))
+        return candidate.seconds / folds * (folds / (folds - 1) if folds > 1 else 1.25)
+
+    def _front(self) -> list[Candidate]:
+        """The best so far."""
+        done = self.trials.done()
+        return [max(done, key=lambda one: better(self.metric, one.mean[self.metric]))] if done else []
 
     @property
     def asked(self) -> Array:
@@ -82,6 +106,9 @@ class Contest:
                 self._leave_out(estimator, params)
                 return None
             try:
+                if not fold and self._hopeless(estimator, params, learn):
+                    self._leave_out(estimator, params)
+                    return None
                 member, told = self._fold(estimator, params, learn, check, fold, span)
             except ForebayError:
                 raise
@@ -111,10 +138,30 @@ class Contest:
         span: tuple[float, float],
     ) -> tuple[Member, Array]:
         watch = self._watch(estimator, fold, span)
-        member = Member(estimator, params, self.prepared, self.recipe, watch)
+        member = Member(estimator, params, self.prepared, self.recipe, watch, self._allotted_s(fold))
         with told_warnings(self.report, estimator.name), threads_for(self.prepared.values):
             member.fit(some(self.rows, learn), self.prepared.codes(self.target[learn]))
             return member, member.answers(some(self.rows, check))
+
+    def _allotted_s(self, fold: int) -> float:
+        """What a fold may take; of the first candidate, as long as all of them as the final fit may."""
+        left_s = self.left_s if self.trials.done() else self.whole_s / 2
+        return max(left_s, 1.0) / (self.folds - fold)
+
+    def _hopeless(self, estimator: Estimator, params: dict[str, Any], learn: Array) -> bool:
+        """Whether *estimator*, of which nobody knows how long it takes, would not end in time.
+
+        Told by how long it takes for few of the rows. What learns in epochs keeps its time itself.
+        """
+        if params or estimator.paced or np.isinf(self._until) or self.prepared.values < _PROBED_VALUES:
+            return False
+        few = np.random.default_rng(self.recipe.seed).choice(learn, max(2, int(len(learn) * _PROBE)), False)
+        began = time.monotonic()
+        member = Member(estimator, params, self.prepared, self.recipe)
+        with told_warnings(self.report, estimator.name), threads_for(self.prepared.values):
+            member.fit(some(self.rows, np.sort(few)), self.prepared.codes(self.target[np.sort(few)]))
+        needed_s = (time.monotonic() - began) * len(learn) / len(few) * self.folds
+        return needed_s > (self.left_s if self.trials.done() else self.whole_s / 4)
 
     def _watch(self, estimator: Estimator, fold: int, span: tuple[float, float]) -> Any:
         def watch(epoch: int, epochs: int, figures: dict[str, float]) -> None:
@@ -154,9 +201,8 @@ class Contest:
         self.report.progress(span[0] + span[1] * (fold + 1) / self.folds, text)
 
     def _too_late(self, began: float, folds_done: int) -> bool:
-        now = time.monotonic()
-        ahead = (now - began) / folds_done * (self.folds - folds_done) if folds_done else 0.0
-        return now + ahead > self._until
+        took_s = time.monotonic() - began
+        return (took_s / folds_done * (self.folds - folds_done) if folds_done else 0.0) > self.left_s
 
     def _leave_out(self, estimator: Estimator, params: dict[str, Any]) -> None:
         if not params:
@@ -192,6 +238,14 @@ class Contest:
             by_fold=tuple(fold.get(self.metric, 0.0) for fold in figures),
             **costs,
         )
+
+
+def left_after(recipe: Recipe, took_s: float) -> float:
+    """How many seconds of the time budget are left for learning after *took_s*; infinite without a budget.
+
+    A tenth of it is for what comes after: scores, the conversion, its proof, and the report.
+    """
+    return math.inf if recipe.time_budget_s is None else recipe.time_budget_s * (1 - _AFTERWARDS) - took_s
 
 
 @contextmanager

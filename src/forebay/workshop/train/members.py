@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,11 @@ class Member:
         prepared: Prepared,
         recipe: Recipe,
         watch: Any = None,
+        allotted_s: float = math.inf,
     ) -> None:
         self.estimator, self.params = estimator, params
         self._prepared, self._recipe, self._watch = prepared, recipe, watch
+        self._allotted_s = allotted_s
         self.preparation: Any = None
         self.heads: list[Any] = []
         self.codes: list[Array] = []
@@ -60,6 +63,7 @@ class Member:
         self.width = features.shape[1]
         targets = target.reshape(len(target), -1)
         shares = self._recipe.quantiles if task == QUANTILE else tuple(range(targets.shape[1]))
+        self._allotted_s /= len(shares)
         for place, share in enumerate(shares):
             column = targets[:, 0 if task == QUANTILE else place]
             self._fit_head(features, column, share if task == QUANTILE else 0.5)
@@ -68,7 +72,7 @@ class Member:
     def _fit_head(self, features: Any, target: Array, quantile: float) -> None:
         kind = KINDS[self._prepared.facts.task]
         image = self._prepared.facts.image
-        asked = Asked(self._recipe.seed, self.params, quantile, image, self._watch)
+        asked = Asked(self._recipe.seed, self.params, quantile, image, self._watch, self._allotted_s)
         weight = None
         if kind == CLASSES:
             present, target = np.unique(target, return_inverse=True)

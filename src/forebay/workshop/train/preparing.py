@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     `classes` counts the rows of each class, or of each label; `answers` names the numbers that a
     forecast or a quantile regression gives; `image` is (channels, height, width) of rows that are
-    pictures, `pictures` whether they came as such.
+    pictures, `pictures` whether they came as such. `took_s` is how long reading and preparing took.
     """
 
     target: str
@@ -55,6 +56,7 @@ class Facts(msgspec.Struct, frozen=True):
     image: tuple[int, int, int] | None = None
     pictures: bool = False
     rows_sampled: int | None = None
+    took_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class Prepared:
 
 def prepare(data: Data, recipe: Recipe, report: Reporter) -> Prepared:
     """Check and split *data*; raises `Malformed` with the first thing that has to be mended."""
+    began = time.monotonic()
     aspect = _forecast(data, recipe) if recipe.task == FORECASTING else _table(data, recipe)
     report.log(
         f"{aspect.task} of {data.target!r}: {aspect.why}" if data.target else f"{aspect.task}: no target"
@@ -164,6 +167,7 @@ def prepare(data: Data, recipe: Recipe, report: Reporter) -> Prepared:
         image=aspect.image,
         pictures=data.image is not None,
         rows_sampled=aspect.frame.height if data.rows and data.rows > aspect.frame.height else None,
+        took_s=round(data.took_s + time.monotonic() - began, 3),
     )
     for told in (*(f"left out: {one}" for one in facts.left_out), *facts.warnings):
         report.log(told)

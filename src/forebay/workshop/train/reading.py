@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ class Data:
 
     `target` is empty where there is none, and names several columns separated by commas where there are
     several. `image` is (channels, height, width) of rows that are pictures. `rows` counts those of the
-    whole, where `frame` is a sample of them.
+    whole, where `frame` is a sample of them; `took_s` is how long reading took.
     """
 
     frame: pl.DataFrame
@@ -52,6 +53,7 @@ class Data:
     named: bool = True
     image: tuple[int, int, int] | None = None
     rows: int | None = None
+    took_s: float = 0.0
 
 
 def read(
@@ -67,8 +69,15 @@ def read(
     Of a file that is larger than *memory_bytes* allow, rows are drawn at random by *seed*.
     """
     need("polars", "sklearn")
+    began = time.monotonic()
     if isinstance(data, str | Path):
-        return _path(Path(data), target, format, memory_bytes, seed)
+        found = _path(Path(data), target, format, memory_bytes, seed)
+    else:
+        found = _in_memory(data, target)
+    return replace(found, took_s=time.monotonic() - began)
+
+
+def _in_memory(data: Any, target: Any) -> Data:
     if not hasattr(data, "columns"):
         return _arrays(np.asarray(data), target)
     frame = _frame(data)

@@ -13,6 +13,7 @@ from forebay.core import Array
 from forebay.workshop.train.estimators.networks import (
     CNN_SPACE,
     MLP_SPACE,
+    Pace,
     Settings,
     Task,
     settings_for,
@@ -153,7 +154,13 @@ def _callbacks(task: Task, *, stops: bool) -> list[Any]:
     def told(epoch: int, logs: dict[str, float]) -> None:
         task.told(epoch + 1, float(logs["loss"]), logs.get("val_loss"))
 
-    found = [callbacks.LambdaCallback(on_epoch_end=told)]
+    pace = Pace(1, task.asked.allotted_s)
+
+    def stop_in_time(_batch: int, _logs: dict[str, float]) -> None:
+        if pace.over:
+            found[0].model.stop_training = True
+
+    found = [callbacks.LambdaCallback(on_epoch_end=told, on_train_batch_end=stop_in_time)]
     if stops:
         patience = task.settings.patience
         found.append(callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True))
@@ -177,6 +184,7 @@ KERAS = (
         MLP_SPACE,
         scaled=True,
         filled=True,
+        paced=True,
         alone=True,
         module="keras",
         extra="keras",
@@ -186,6 +194,7 @@ KERAS = (
         {kind: _maker(kind, convolutional=True) for kind in (CLASSES, NUMBERS)},
         CNN_SPACE,
         filled=True,
+        paced=True,
         alone=True,
         pixels=True,
         module="keras",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,8 @@ CNN_SPACE: Space = {
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("onecycle", "cosine", "constant")
 _VALIDATED_ROWS = 500
+_GRACE = 0.05
+"""The share of the time that may pass before the clock counts: a first step is slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,32 @@ class Task:
         self.curve.append({"epoch": float(epoch), **figures})
         if self.asked.watch is not None:
             self.asked.watch(epoch, self.settings.epochs, figures)
+
+
+class Pace:
+    """How much of the learning is over: by its steps, or by the clock where that is ahead.
+
+    A schedule that follows it comes down to its end in time, however slow the machine is.
+    """
+
+    def __init__(self, steps: int, allotted_s: float) -> None:
+        self.steps, self._allotted_s = steps, allotted_s
+        self._began, self._done = time.monotonic(), 0
+
+    def step(self) -> None:
+        """One more is done."""
+        self._done += 1
+
+    @property
+    def reached(self) -> int:
+        """The step that should be reached by now."""
+        share = (time.monotonic() - self._began) / self._allotted_s - _GRACE
+        return min(self.steps, max(self._done, int(share / (1 - _GRACE) * self.steps)))
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to do, or no time."""
+        return self.reached >= self.steps
 
 
 def settings_for(asked: Asked, without: tuple[str, ...], **own: Any) -> Settings:

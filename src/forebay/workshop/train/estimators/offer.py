@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
@@ -17,7 +18,8 @@ QUANTILES = "quantiles"
 class Asked(NamedTuple):
     """What one head is to be: its seed and parameters, its quantile, and the image behind a row.
 
-    `image` is (channels, height, width); `watch` is told epoch, epochs and figures.
+    `image` is (channels, height, width); `watch` is told epoch, epochs and figures. What learns in epochs
+    takes no longer than `allotted_s`.
     """
 
     seed: int
@@ -25,6 +27,7 @@ class Asked(NamedTuple):
     quantile: float = 0.5
     image: tuple[int, int, int] | None = None
     watch: Callable[[int, int, dict[str, float]], None] | None = None
+    allotted_s: float = math.inf
 
 
 class Range(NamedTuple):
@@ -46,7 +49,8 @@ class Estimator:
 
     `scaled` and `filled` are about its numbers; `heavy` ones take no part in `auto` where there is much
     data, `rows_heavy` where there are many rows; `alone` ones never do. `sparse` ones take the
-    thousands of columns that a text becomes. `module` comes with the extra `extra`.
+    thousands of columns that a text becomes. `paced` ones keep a time that they are allotted.
+    `module` comes with the extra `extra`.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Estimator:
     alone: bool = False
     sparse: bool = False
     pixels: bool = False
+    paced: bool = False
     module: str = "sklearn"
     extra: str = "sklearn"
 

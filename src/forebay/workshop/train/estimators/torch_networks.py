@@ -12,6 +12,7 @@ from forebay.core import Array
 from forebay.workshop.train.estimators.networks import (
     CNN_SPACE,
     MLP_SPACE,
+    Pace,
     Settings,
     Task,
     settings_for,
@@ -139,6 +140,7 @@ def _teach(
     batches = -(-len(learn) // settings.batch)
     optimizer = _optimizer(module, settings)
     schedule = _schedule(optimizer, settings, batches)
+    pace = Pace(settings.epochs * batches, task.asked.allotted_s)
     x, y = torch.from_numpy(rows), torch.from_numpy(target)
     w = torch.ones(len(x)) if weight is None else torch.from_numpy(np.asarray(weight, dtype=np.float32))
     loss_of = _loss(task)
@@ -154,11 +156,15 @@ def _teach(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            schedule.step()
+            pace.step()
+            while schedule.last_epoch < pace.reached:
+                schedule.step()
             total += float(loss.detach()) * len(part)
+            if pace.over:
+                break
         validation = _validated(module, loss_of, x, y, check)
         task.told(epoch, total / len(learn), validation)
-        if validation is not None and best.enough(validation, module):
+        if (validation is not None and best.enough(validation, module)) or pace.over:
             break
     best.restore(module)
 
@@ -258,6 +264,7 @@ TORCH = (
         MLP_SPACE,
         scaled=True,
         filled=True,
+        paced=True,
         alone=True,
         module="torch",
         extra="torch",
@@ -267,6 +274,7 @@ TORCH = (
         {kind: _maker(kind, convolutional=True) for kind in (CLASSES, NUMBERS)},
         CNN_SPACE,
         filled=True,
+        paced=True,
         pixels=True,
         module="torch",
         extra="torch",
