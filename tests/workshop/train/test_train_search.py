@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 from forebay.core.errors import ForebayError
 from forebay.workshop.train import Trained, train
 from forebay.workshop.train.blending import blend, loss_for, temperature_for, weights_for
-from forebay.workshop.train.estimators.networks import Pace
+from forebay.workshop.train.estimators.pace import Pace, momentum_at, rate_at
 from forebay.workshop.train.fitted import calibrated
 from forebay.workshop.train.trials import Candidate, Trials
 
@@ -102,11 +102,23 @@ def test_the_clock_counts_where_it_is_ahead_of_the_steps(monkeypatch: pytest.Mon
     for pace in (patient, pressed):
         for _ in range(20):
             pace.step()
-    assert (patient.reached, pressed.reached) == (20, 20)
+    assert (patient.share, pressed.share) == (0.1, 0.1)
     now[0] += 5.0  # half of the time, less the grace of its beginning
-    assert (patient.reached, pressed.reached) == (20, 94)
+    assert (patient.share, round(pressed.share, 3)) == (0.1, 0.474)
     now[0] += 5.0
     assert (patient.over, pressed.over) == (False, True)
+
+
+def test_the_learning_rate_is_that_of_pytorch_s_own_one_cycle() -> None:
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.02, total_steps=101)
+    for step in range(1, 101):
+        optimizer.step()
+        schedule.step()
+        share, [group] = step / 100, optimizer.param_groups
+        assert rate_at(share, "onecycle", 0.01) == pytest.approx(group["lr"], rel=0.1, abs=1e-6)
+        assert momentum_at(share) == pytest.approx(group["betas"][0], abs=0.01)
 
 
 def test_what_would_take_longer_than_there_is_time_is_left_out_before_it_is_fitted() -> None:

@@ -127,7 +127,7 @@ def train(
 def _trained(version: Version) -> None:
     """What was made, and what else was tried: where costs count, those that nobody beats in everything."""
     made(version)
-    lines = version.leaderboard
+    lines = version.leaderboard()
     if any("front" in line for line in lines):
         lines = Listing(line for line in lines if line["front"])
     if len(lines) < 2:

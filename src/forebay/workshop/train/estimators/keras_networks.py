@@ -13,13 +13,13 @@ from forebay.core import Array
 from forebay.workshop.train.estimators.networks import (
     CNN_SPACE,
     MLP_SPACE,
-    Pace,
     Settings,
     Task,
     settings_for,
     split_validation,
 )
 from forebay.workshop.train.estimators.offer import CLASSES, NUMBERS, Asked, Estimator
+from forebay.workshop.train.estimators.pace import Pace, rate_at
 
 _ASKED_AT_ONCE = 1024
 
@@ -47,7 +47,7 @@ class KerasNetwork:
         learn, check = split_validation(len(rows), task.asked.seed)
         batches = -(-len(learn) // settings.batch)
         loss = "sparse_categorical_crossentropy" if task.kind == CLASSES else "mse"
-        self.model.compile(optimizer=_optimizer(settings, batches * settings.epochs), loss=loss)
+        self.model.compile(optimizer=_optimizer(settings), loss=loss)
         rows = np.asarray(rows, dtype=np.float32)
         self.model.fit(
             rows[learn],
@@ -57,7 +57,7 @@ class KerasNetwork:
             epochs=settings.epochs,
             batch_size=settings.batch,
             verbose=0,
-            callbacks=_callbacks(task, stops=bool(len(check))),
+            callbacks=_callbacks(task, settings.epochs * batches, stops=bool(len(check))),
         )
         return self
 
@@ -132,39 +132,39 @@ def _pictured(task: Task) -> list[Any]:
     return [*parts, layers.Flatten(), layers.Dropout(task.settings.dropout)]
 
 
-def _optimizer(settings: Settings, steps: int) -> Any:
+def _optimizer(settings: Settings) -> Any:
     from keras import optimizers  # noqa: PLC0415 (heavy)
 
-    rate: Any = settings.learning_rate
-    if settings.schedule == "onecycle":
-        rate = optimizers.schedules.CosineDecay(
-            rate / 10, steps, warmup_target=2 * rate, warmup_steps=max(1, steps * 3 // 10)
-        )
-    elif settings.schedule == "cosine":
-        rate = optimizers.schedules.CosineDecay(rate, steps)
+    rate = rate_at(0.0, settings.schedule, settings.learning_rate)
     if settings.optimizer == "sgd":
         return optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay)
     chosen = optimizers.Adam if settings.optimizer == "adam" else optimizers.AdamW
     return chosen(rate, weight_decay=settings.weight_decay)
 
 
-def _callbacks(task: Task, *, stops: bool) -> list[Any]:
+def _callbacks(task: Task, steps: int, *, stops: bool) -> list[Any]:
     from keras import callbacks  # noqa: PLC0415 (heavy)
+
+    settings, pace = task.settings, Pace(steps, task.asked.allotted_s)
 
     def told(epoch: int, logs: dict[str, float]) -> None:
         task.told(epoch + 1, float(logs["loss"]), logs.get("val_loss"))
 
-    pace = Pace(1, task.asked.allotted_s)
+    def paced(_batch: int, _logs: Any) -> None:
+        model = every.model
+        model.optimizer.learning_rate = rate_at(pace.share, settings.schedule, settings.learning_rate)
 
-    def stop_in_time(_batch: int, _logs: dict[str, float]) -> None:
-        if pace.over:
-            found[0].model.stop_training = True
+    def stepped(_batch: int, _logs: Any) -> None:
+        pace.step()
+        every.model.stop_training |= pace.over
 
-    found = [callbacks.LambdaCallback(on_epoch_end=told, on_train_batch_end=stop_in_time)]
-    if stops:
-        patience = task.settings.patience
-        found.append(callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True))
-    return found
+    every = callbacks.LambdaCallback(
+        on_epoch_end=told, on_train_batch_begin=paced, on_train_batch_end=stepped
+    )
+    if not stops:
+        return [every]
+    patient = callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True)
+    return [every, patient]
 
 
 def _maker(kind: str, *, convolutional: bool) -> Any:

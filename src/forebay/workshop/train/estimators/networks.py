@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from forebay.core import Array
 from forebay.workshop.train.estimators.offer import CLASSES, QUANTILES, Asked, Range, Space
+from forebay.workshop.train.estimators.pace import ONECYCLE, SCHEDULES
 
 MLP_SPACE: Space = {
     "width": (32, 64, 128, 256),
@@ -26,10 +26,7 @@ CNN_SPACE: Space = {
     "weight_decay": Range(1e-4, 1e-1, log=True),
 }
 OPTIMIZERS = ("adamw", "adam", "sgd")
-SCHEDULES = ("onecycle", "cosine", "constant")
 _VALIDATED_ROWS = 500
-_GRACE = 0.05
-"""The share of the time that may pass before the clock counts: a first step is slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class Settings:
     channels: int = 16
     dropout: float = 0.1
     optimizer: str = "adamw"
-    schedule: str = "onecycle"
+    schedule: str = ONECYCLE
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     patience: int = 8
@@ -97,32 +94,6 @@ class Task:
         self.curve.append({"epoch": float(epoch), **figures})
         if self.asked.watch is not None:
             self.asked.watch(epoch, self.settings.epochs, figures)
-
-
-class Pace:
-    """How much of the learning is over: by its steps, or by the clock where that is ahead.
-
-    A schedule that follows it comes down to its end in time, however slow the machine is.
-    """
-
-    def __init__(self, steps: int, allotted_s: float) -> None:
-        self.steps, self._allotted_s = steps, allotted_s
-        self._began, self._done = time.monotonic(), 0
-
-    def step(self) -> None:
-        """One more is done."""
-        self._done += 1
-
-    @property
-    def reached(self) -> int:
-        """The step that should be reached by now."""
-        share = (time.monotonic() - self._began) / self._allotted_s - _GRACE
-        return min(self.steps, max(self._done, int(share / (1 - _GRACE) * self.steps)))
-
-    @property
-    def over(self) -> bool:
-        """Whether there is nothing left to do, or no time."""
-        return self.reached >= self.steps
 
 
 def settings_for(asked: Asked, without: tuple[str, ...], **own: Any) -> Settings:

@@ -12,13 +12,13 @@ from forebay.core import Array
 from forebay.workshop.train.estimators.networks import (
     CNN_SPACE,
     MLP_SPACE,
-    Pace,
     Settings,
     Task,
     settings_for,
     split_validation,
 )
 from forebay.workshop.train.estimators.offer import CLASSES, NUMBERS, QUANTILES, Asked, Estimator
+from forebay.workshop.train.estimators.pace import ONECYCLE, Pace, momentum_at, rate_at
 
 _ASKED_AT_ONCE = 1024
 
@@ -139,7 +139,6 @@ def _teach(
     learn, check = split_validation(len(rows), task.asked.seed)
     batches = -(-len(learn) // settings.batch)
     optimizer = _optimizer(module, settings)
-    schedule = _schedule(optimizer, settings, batches)
     pace = Pace(settings.epochs * batches, task.asked.allotted_s)
     x, y = torch.from_numpy(rows), torch.from_numpy(target)
     w = torch.ones(len(x)) if weight is None else torch.from_numpy(np.asarray(weight, dtype=np.float32))
@@ -153,12 +152,11 @@ def _teach(
                 continue  # one row alone has no spread to normalise by
             seen = _moved(x[part], task, settings.shift) if shifted else x[part]
             loss = (loss_of(module(seen), y[part]) * w[part]).mean()
+            _paced(optimizer, settings, pace.share)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             pace.step()
-            while schedule.last_epoch < pace.reached:
-                schedule.step()
             total += float(loss.detach()) * len(part)
             if pace.over:
                 break
@@ -210,15 +208,17 @@ def _optimizer(module: Any, settings: Settings) -> Any:
     return (optim.Adam if settings.optimizer == "adam" else optim.AdamW)(module.parameters(), **named)
 
 
-def _schedule(optimizer: Any, settings: Settings, batches: int) -> Any:
-    from torch.optim import lr_scheduler  # noqa: PLC0415 (heavy)
-
-    steps = settings.epochs * batches
-    if settings.schedule == "constant":
-        return lr_scheduler.ConstantLR(optimizer, factor=1.0)
-    if settings.schedule == "cosine":
-        return lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    return lr_scheduler.OneCycleLR(optimizer, 2 * settings.learning_rate, total_steps=steps + 1)
+def _paced(optimizer: Any, settings: Settings, share: float) -> None:
+    """Give *optimizer* its rate, and with `onecycle` its momentum, where *share* of the learning is over."""
+    momentum = momentum_at(share)
+    for group in optimizer.param_groups:
+        group["lr"] = rate_at(share, settings.schedule, settings.learning_rate)
+        if settings.schedule != ONECYCLE:
+            continue
+        if "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        else:
+            group["momentum"] = momentum
 
 
 def _loss(task: Task) -> Any:
