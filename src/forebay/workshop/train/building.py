@@ -138,8 +138,11 @@ def _fitted(prepared: Prepared, chosen: Chosen, recipe: Recipe, report: Reporter
         report.progress(0.6 * place / len(chosen.parts), told)
         watch = _watch(report, part, place, len(chosen.parts))
         left_s = left_after(recipe, before_s + time.monotonic() - began) / (len(chosen.parts) - place)
+        tried = chosen.candidate(part)
+        # whatever time the trials took: what is built learns as long as what was tried
+        allotted_s = max(left_s, tried.final_s if tried is not None else 0.0, 1.0)
         estimator, params = OFFER[part.estimator], dict(part.params)
-        member = Member(estimator, params, prepared, recipe, watch, max(left_s, 1.0))
+        member = Member(estimator, params, prepared, recipe, watch, allotted_s)
         with told_warnings(report, part.estimator), threads_for(prepared.values):
             members.append(member.fit(rows, target))
     weights = [part.weight for part in chosen.parts]

@@ -56,11 +56,12 @@ class Chosen(msgspec.Struct, frozen=True):
         """The candidate of the weightiest part."""
         if not self.parts:
             return None
-        part = max(self.parts, key=lambda part: part.weight)
-        same = [
-            one for one in self.candidates if (one.estimator, one.params) == (part.estimator, part.params)
-        ]
-        return same[0] if same else None
+        return self.candidate(max(self.parts, key=lambda part: part.weight))
+
+    def candidate(self, part: Part) -> Candidate | None:
+        """The candidate that *part* was."""
+        wanted = (part.estimator, part.params)
+        return next((one for one in self.candidates if (one.estimator, one.params) == wanted), None)
 
     def save(self, folder: Path) -> None:
         """Write it below *folder*."""
@@ -126,7 +127,7 @@ def candidates(prepared: Prepared, wanted: str) -> list[Estimator]:
 def _takes(estimator: Estimator, prepared: Prepared) -> bool:
     if estimator.pixels:
         return prepared.facts.image is not None
-    return estimator.sparse or not prepared.wordy
+    return prepared.wordy if estimator.words else estimator.sparse or not prepared.wordy
 
 
 def _as_told(contest: Contest, wanted: list[Estimator], parameters: dict[str, Any]) -> None:
@@ -235,9 +236,9 @@ def _affordable(contest: Contest, ranked: list[Candidate]) -> list[Candidate]:
     """The best, and those after it that can be fitted again in the time that is left."""
     some, left_s = list[Candidate](), contest.whole_s
     for one in ranked:
-        left_s -= contest.final_s(one)
+        left_s -= one.final_s
         if some and left_s < 0:
-            left_s += contest.final_s(one)
+            left_s += one.final_s
             continue
         some.append(one)
     return some

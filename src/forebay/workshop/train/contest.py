@@ -64,7 +64,7 @@ class Contest:
     @property
     def left_s(self) -> float:
         """How much of the time budget is left for trials, over all attempts: the final fit has its share."""
-        return self.whole_s - min((self.final_s(one) for one in self._front()), default=0.0)
+        return self.whole_s - min((one.final_s for one in self._front()), default=0.0)
 
     @property
     def whole_s(self) -> float:
@@ -75,11 +75,6 @@ class Contest:
     def took_s(self) -> float:
         """How long the contest has taken, over all attempts."""
         return self._before_s + time.monotonic() - self._began
-
-    def final_s(self, candidate: Candidate) -> float:
-        """How long *candidate* will take to learn from all rows, by how long it took for a fold."""
-        folds = max(1, len(candidate.by_fold))
-        return candidate.seconds / folds * (folds / (folds - 1) if folds > 1 else 1.25)
 
     def _front(self) -> list[Candidate]:
         """The best so far."""

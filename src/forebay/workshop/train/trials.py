@@ -40,6 +40,12 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether it ran with its own defaults."""
         return not self.params
 
+    @property
+    def final_s(self) -> float:
+        """How long it will take to learn from all rows, by how long it took for a fold."""
+        folds = max(1, len(self.by_fold))
+        return self.seconds / folds * (folds / (folds - 1) if folds > 1 else 1.25)
+
 
 class Trials:
     """The candidates so far, and what each said to the rows it had not learnt from.

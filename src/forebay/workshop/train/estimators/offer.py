@@ -49,8 +49,8 @@ class Estimator:
 
     `scaled` and `filled` are about its numbers; `heavy` ones take no part in `auto` where there is much
     data, `rows_heavy` where there are many rows; `alone` ones never do. `sparse` ones take the
-    thousands of columns that a text becomes. `paced` ones keep a time that they are allotted.
-    `module` comes with the extra `extra`.
+    thousands of columns that a text becomes, `words` ones are for such rows alone. `paced` ones keep a time
+    that they are allotted. `module` comes with the extra `extra`.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Estimator:
     alone: bool = False
     sparse: bool = False
     pixels: bool = False
+    words: bool = False
     paced: bool = False
     module: str = "sklearn"
     extra: str = "sklearn"

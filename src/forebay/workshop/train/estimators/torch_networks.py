@@ -35,30 +35,39 @@ class TorchNetwork:
         """Loss and validation loss, an entry an epoch."""
         return self.task.curve
 
-    def fit(self, rows: Array, target: Array, sample_weight: Array | None = None) -> TorchNetwork:
+    def fit(self, rows: Any, target: Array, sample_weight: Array | None = None) -> TorchNetwork:
         """Learn, and stop early by a tenth of the rows where there are enough of them."""
         import torch  # noqa: PLC0415 (heavy)
 
-        rows = np.ascontiguousarray(rows, dtype=np.float32)
         learnt = self.task.learn_target(target)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.task.asked.seed)
-            self.module = _module(self.task, rows.shape[1], convolutional=self.convolutional)
-            _teach(self.module, self.task, rows, learnt, sample_weight, shifted=self.convolutional)
+            self.module = self._built(rows.shape[1])
+            batches = self._batches(rows)
+            _teach(self.module, self.task, batches, learnt, sample_weight, shifted=self.convolutional)
         return self
 
-    def predict(self, rows: Array) -> Array:
+    def _built(self, width: int) -> Any:
+        return _cnn(self.task) if self.convolutional else _mlp(self.task, width)
+
+    def _batches(self, rows: Any) -> Any:
+        """*rows* so that a tensor of places gives what the module takes."""
+        import torch  # noqa: PLC0415 (heavy)
+
+        return torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))
+
+    def predict(self, rows: Any) -> Array:
         """Numbers, in the target's unit."""
         return np.asarray(self._answers(rows)[:, 0], dtype=np.float64)
 
-    def predict_proba(self, rows: Array) -> Array:
+    def predict_proba(self, rows: Any) -> Array:
         """Float32 of shape [rows, classes]."""
         return self._answers(rows)
 
-    def _answers(self, rows: Array) -> Array:
+    def _answers(self, rows: Any) -> Array:
         import torch  # noqa: PLC0415 (heavy)
 
-        served = _served(self.module, self.task)
+        served = self._finished([self.module])
         values = torch.from_numpy(np.array(rows, dtype=np.float32, order="C"))
         with torch.no_grad():
             return np.concatenate([served(part).numpy() for part in values.split(_ASKED_AT_ONCE)])
@@ -72,7 +81,7 @@ class TorchNetwork:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the quick exporter is called the old one
             torch.onnx.export(
-                _served(self.module, self.task),
+                self._finished(self._served_layers()),
                 (torch.zeros(2, width),),
                 written,
                 dynamo=False,
@@ -83,9 +92,20 @@ class TorchNetwork:
             )
         return onnx.load_model_from_string(written.getvalue())
 
+    def _served_layers(self) -> list[Any]:
+        """The network as it is served: its input is [rows, width]."""
+        return [self.module]
 
-def _module(task: Task, width: int, *, convolutional: bool) -> Any:
-    return _cnn(task) if convolutional else _mlp(task, width)
+    def _finished(self, layers: list[Any]) -> Any:
+        """*layers* and what makes answers of them: probabilities, or numbers in the target's unit."""
+        from torch import nn  # noqa: PLC0415 (heavy)
+
+        if self.task.kind == CLASSES:
+            return nn.Sequential(*layers, nn.Softmax(dim=1)).eval()
+        unscale = nn.Linear(1, 1)
+        nn.init.constant_(unscale.weight, self.task.spread)
+        nn.init.constant_(unscale.bias, self.task.centre)
+        return nn.Sequential(*layers, unscale).eval()
 
 
 def _mlp(task: Task, width: int) -> Any:
@@ -117,36 +137,22 @@ def _cnn(task: Task) -> Any:
     return nn.Sequential(*parts)
 
 
-def _served(module: Any, task: Task) -> Any:
-    """The network as it answers: probabilities, or numbers in the target's unit."""
-    from torch import nn  # noqa: PLC0415 (heavy)
-
-    module = module.eval()
-    if task.kind == CLASSES:
-        return nn.Sequential(module, nn.Softmax(dim=1))
-    unscale = nn.Linear(1, 1)
-    nn.init.constant_(unscale.weight, task.spread)
-    nn.init.constant_(unscale.bias, task.centre)
-    return nn.Sequential(module, unscale).eval()
-
-
-def _teach(
-    module: Any, task: Task, rows: Array, target: Array, weight: Array | None, *, shifted: bool
-) -> None:
+def _teach(module: Any, task: Task, x: Any, target: Array, weight: Array | None, *, shifted: bool) -> None:
+    """*x* gives the rows at the places of a tensor, as *module* takes them."""
     import torch  # noqa: PLC0415 (heavy)
 
     settings = task.settings
-    learn, check = split_validation(len(rows), task.asked.seed)
+    learn, check = split_validation(len(x), task.asked.seed)
     batches = -(-len(learn) // settings.batch)
     optimizer = _optimizer(module, settings)
     pace = Pace(settings.epochs * batches, task.asked.allotted_s)
-    x, y = torch.from_numpy(rows), torch.from_numpy(target)
+    y = torch.from_numpy(target)
     w = torch.ones(len(x)) if weight is None else torch.from_numpy(np.asarray(weight, dtype=np.float32))
     loss_of = _loss(task)
     best = _Best(settings.patience)
     for epoch in range(1, settings.epochs + 1):
         module.train()
-        total = 0.0
+        total, seen_rows = 0.0, 0
         for part in torch.from_numpy(learn)[torch.randperm(len(learn))].split(settings.batch):
             if len(part) < 2 <= len(learn):
                 continue  # one row alone has no spread to normalise by
@@ -157,11 +163,11 @@ def _teach(
             loss.backward()
             optimizer.step()
             pace.step()
-            total += float(loss.detach()) * len(part)
+            total, seen_rows = total + float(loss.detach()) * len(part), seen_rows + len(part)
             if pace.over:
                 break
         validation = _validated(module, loss_of, x, y, check)
-        task.told(epoch, total / len(learn), validation)
+        task.told(epoch, total / max(1, seen_rows), validation)
         if (validation is not None and best.enough(validation, module)) or pace.over:
             break
     best.restore(module)
