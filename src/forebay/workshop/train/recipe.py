@@ -34,6 +34,7 @@ ESTIMATORS: tuple[str, ...] = (
     "mlp",
     "torch-mlp",
     "torch-cnn",
+    "text-embedding",
     "keras-mlp",
     "keras-cnn",
     "vowpal-wabbit",
