@@ -34,6 +34,16 @@ _COUNT = Bounds(1)
 _NOT_NEGATIVE = Bounds(0)
 
 
+_OF_CLOUDS = MappingProxyType(
+    {
+        "port": ("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT"),
+        "health_route": ("AIP_HEALTH_ROUTE",),
+        "predict_route": ("AIP_PREDICT_ROUTE",),
+    }
+)
+"""What Vertex AI and SageMaker call some settings in the containers that they start; ours win."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How this Forebay runs. Each field is `FOREBAY_<NAME>` in the environment; options of a command win.
@@ -131,6 +141,18 @@ class Settings:
     trace_share: Annotated[
         float, "Share of the requests that are traced, of those that come without a trace.", Bounds(0, 1)
     ] = 1.0
+    anonymous_key: Annotated[
+        str,
+        "Key that whoever shows none at the node is taken to hold, for clients that cannot send one; "
+        "empty: they are refused.",
+    ] = field(default="", repr=False)
+    default_model: Annotated[
+        str, "Model that is meant at /invocations and its like; empty: the only one that the key may ask."
+    ] = ""
+    health_route: Annotated[str, "Another path for the node's health; AIP_HEALTH_ROUTE, too."] = ""
+    predict_route: Annotated[
+        str, "Another path at which the default model takes instances; AIP_PREDICT_ROUTE, too."
+    ] = ""
     job_time_limit_s: Annotated[
         float, "How long one job may work; 0: as long as it likes.", _NOT_NEGATIVE
     ] = 3600.0
@@ -143,9 +165,9 @@ class Settings:
         """The defaults, then the environment, then *options* that are not None; raises `Malformed`."""
         check_environment(environ)
         given: dict[str, Any] = {
-            each.name: _parsed(each.name, environ[_variable(each.name)])
+            each.name: _parsed(each.name, said)
             for each in fields(cls)
-            if environ.get(_variable(each.name))
+            if (said := _said_in(environ, each.name))
         }
         given |= {name: value for name, value in options.items() if value is not None}
         return cls(**given)
@@ -198,6 +220,12 @@ class Settings:
         """Where gRPC clients find the node: a host and a port, as they write it."""
         public = urlsplit(self.public_url).hostname if self.public_url else None
         return f"{_bracketed(public or self.local_host)}:{self.grpc_port}"
+
+
+def _said_in(environ: Mapping[str, str], name: str) -> str:
+    """What the environment says of the setting *name*; empty for nothing."""
+    variables = (_variable(name), *_OF_CLOUDS.get(name, ()))
+    return next((environ[each] for each in variables if environ.get(each)), "")
 
 
 class _Knob(NamedTuple):

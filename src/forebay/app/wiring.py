@@ -114,6 +114,10 @@ def node_config(settings: Settings, worker: int = 0) -> NodeConfig:
         journal_sync=settings.journal_sync,
         trace_endpoint=trace_endpoint(settings.otlp_endpoint, os.environ),
         trace_share=settings.trace_share,
+        anonymous_key=settings.anonymous_key,
+        default_model=settings.default_model,
+        health_route=settings.health_route,
+        predict_route=settings.predict_route,
     )
 
 

@@ -8,7 +8,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import msgspec
 
-PROTOCOLS = ("api", "metrics", "oip", "oip-grpc", "rows", "tfs")
+PROTOCOLS = (
+    *("api", "metrics", "oip", "oip-grpc", "rows", "tfs", "tfs-grpc"),
+    *("mlflow", "sagemaker", "vertex", "azure"),
+)
 """What a key may be narrowed to: `api` is the hub's, `metrics` a node's page, the others its doors."""
 
 

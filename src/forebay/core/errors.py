@@ -9,6 +9,7 @@ ForebayError
     Slow                408   the request did not arrive in time
     Conflict            409
     TooLarge            413
+    UnknownMedia        415
     Full                429   try again, a little later
     HeadersTooLarge     431
   Broken                5xx   we have to change something
@@ -92,6 +93,13 @@ class TooLarge(Refused):
 
     status = 413
     title = "Body too large"
+
+
+class UnknownMedia(Refused):
+    """The body is of a kind that is not read here."""
+
+    status = 415
+    title = "Unknown media type"
 
 
 class Full(Refused):

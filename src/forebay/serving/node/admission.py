@@ -13,6 +13,7 @@ from forebay.core.errors import Unauthenticated
 from forebay.serving.node.remote import Remote
 
 _SEEN = 10_000
+_SIGNED = b"AWS4-HMAC-SHA256 "  # no two such headers are the same, so they are not worth remembering
 _HOW = "send a key as 'Authorization: Bearer KEY'"
 
 
@@ -54,7 +55,8 @@ class Admission:
             if principal is None:
                 raise Unauthenticated(f"this key is not known here, or was revoked; {_HOW}")
             self._used[principal.key_id] = time.time()
-            if len(self._seen) < _SEEN:  # only keys that are good get in: nobody can fill it by guessing
+            # Only keys that are good get in: nobody can fill it by guessing.
+            if len(self._seen) < _SEEN and not authorization.startswith(_SIGNED):
                 self._seen[authorization] = principal
         return principal
 
@@ -73,7 +75,13 @@ class Admission:
 
 
 def _secret(authorization: bytes) -> bytes:
-    """The key inside a Bearer or a Basic header (as password, or as user with no password)."""
+    """The key inside the header: Bearer, Basic (as password, or as user with no password), or AWS's.
+
+    AWS's clients sign with a secret and send the name of their key, which is ours. The signature cannot be
+    checked by whoever knows a key by its digest only: it adds nothing to a key that is sent as it is.
+    """
+    if authorization.startswith(_SIGNED):
+        return authorization.partition(b"Credential=")[2].partition(b"/")[0]
     scheme, _, rest = authorization.partition(b" ")
     rest = rest.strip()
     kind = scheme.lower()

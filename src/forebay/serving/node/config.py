@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from forebay.serving.runtime import Budget
@@ -13,9 +13,11 @@ class NodeConfig:
     """Everything a node reads from outside. Durations in seconds, sizes in bytes.
 
     `folder` is the node's own part of the home (snapshot, journal, artifacts). `hub_url` and `key`
-    say whose node it is. `worker` tells apart the processes that share one port. `budget` is what one
-    version may use, and `model_memory_bytes` (0: what the machine allows) all of them together; `machine`
-    says what there is, for people.
+    say whose node it is. `anonymous_key` is the key of callers who show none, `default_model` what they
+    ask who name no model, `health_route` and `predict_route` are paths that a cloud wants to be answered
+    at. `worker` tells apart the processes that share one port. `budget` is what one version may use, and
+    `model_memory_bytes` (0: what the machine allows) all of them together; `machine` says what there is,
+    for people.
     """
 
     folder: Path
@@ -46,6 +48,10 @@ class NodeConfig:
     journal_sync: bool = False
     trace_endpoint: str = ""
     trace_share: float = 1.0
+    anonymous_key: str = field(default="", repr=False)
+    default_model: str = ""
+    health_route: str = ""
+    predict_route: str = ""
 
     @property
     def url(self) -> str:

@@ -37,6 +37,7 @@ from forebay.core.errors import (
     StorageFull,
     TooLarge,
     Unauthenticated,
+    UnknownMedia,
     Unsupported,
     message_for,
 )
@@ -86,6 +87,7 @@ _STATUSES: Mapping[type[ForebayError], Status] = {
     Slow: Status.DEADLINE_EXCEEDED,
     Conflict: Status.ALREADY_EXISTS,
     TooLarge: Status.RESOURCE_EXHAUSTED,
+    UnknownMedia: Status.INVALID_ARGUMENT,
     Full: Status.UNAVAILABLE,
     HeadersTooLarge: Status.RESOURCE_EXHAUSTED,
     Unsupported: Status.UNIMPLEMENTED,
@@ -219,7 +221,7 @@ class Rpc(Stream):
     def _admit(self, door: GrpcDoor) -> None:
         """Ask for the key; of a stream again with each message, for it may last longer than the key."""
         if door.permission is not None:
-            authorization = self.headers.get(b"authorization")
+            authorization = self.headers.get(b"authorization", self.node.anonymous)
             self.principal = self.node.admission.admit(authorization, door, None, self.peer)
 
     def data(self, chunk: bytes) -> None:

@@ -28,7 +28,7 @@ from forebay.serving.node.remote import address_of
 _KEPT = frozenset({
     b"authorization", b"content-encoding", b"accept-encoding", b"content-type", b"accept", b"expect",
     b"content-length", b"inference-header-content-length", b"x-request-id", b"traceparent", b"tracestate",
-    b"cache-control",
+    b"cache-control", b"x-forebay-model", b"x-amzn-sagemaker-target-model",
 })  # fmt: skip
 _LISTS = frozenset({b"accept-encoding", b"accept", b"tracestate"})
 _HEADER_OVERHEAD = 4  # ": " and CRLF

@@ -6,10 +6,11 @@ from forebay.core.errors import ForebayError
 from forebay.serving.node.answers import DOORS as OIP_DOORS
 from forebay.serving.node.answers import oip_error, plain_error
 from forebay.serving.node.doors import Door, Refusal
+from forebay.serving.node.invocation_doors import INVOCATION_DOORS, mlflow_error, sagemaker_error
 from forebay.serving.node.tfs_doors import TFS_DOORS
 from forebay.serving.wire import refusals
 
-HTTP_DOORS = (*OIP_DOORS, *TFS_DOORS)
+HTTP_DOORS = (*OIP_DOORS, *TFS_DOORS, *INVOCATION_DOORS)
 """A path that is not in one of these tables does not exist."""
 
 
@@ -17,7 +18,14 @@ def _openai_error(error: ForebayError) -> Refusal:
     return Refusal(error.status, refusals.openai_error(error))
 
 
-_FAMILIES = ((b"/v2/", oip_error), (b"/v1/models/", oip_error), (b"/v1/", _openai_error))
+_FAMILIES = (
+    (b"/v2/", oip_error),
+    (b"/v1/models/", oip_error),
+    (b"/v1/", _openai_error),
+    (b"/invocations", mlflow_error),
+    (b"/serving-endpoints/", mlflow_error),
+    (b"/endpoints/", sagemaker_error),
+)
 """Who words an error where there is no door, by the beginning of the path; the first that fits."""
 
 

@@ -29,6 +29,7 @@ from forebay.serving.node.http import HttpLimits, HttpServer, header_lines
 from forebay.serving.node.http2 import Http2Limits
 from forebay.serving.node.http_doors import HTTP_DOORS, refusal_for
 from forebay.serving.node.hub import HubLink
+from forebay.serving.node.invocation_doors import cloud_doors
 from forebay.serving.node.metrics import NodeMetrics
 from forebay.serving.node.outbox import Outbox
 from forebay.serving.node.routing import Routing
@@ -84,7 +85,8 @@ class Node:
         self._machine = machine_kind()
         self.hung = ""
         self._watchdog = Watchdog(self._lanes, config.budget.call_s, self._hangs)
-        self._doors = Doors(HTTP_DOORS)
+        self.anonymous = f"Bearer {config.anonymous_key}".encode() if config.anonymous_key else None
+        self._doors = Doors((*HTTP_DOORS, *cloud_doors(config.health_route, config.predict_route)))
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -149,7 +151,10 @@ class Node:
         exchange.model, exchange.version = found.model, found.version
         if door.permission is not None:
             exchange.principal = self.admission.admit(
-                exchange.headers.get(b"authorization"), door, found.model or None, exchange.connection
+                exchange.headers.get(b"authorization", self.anonymous),
+                door,
+                found.model or None,
+                exchange.connection,
             )
 
     def answer(self, exchange: Exchange) -> None:

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 _PROTOCOL = "tfs"
 
 
-def _predict(node: Node, exchange: Exchange) -> None:
+def predict(protocol: str, node: Node, exchange: Exchange) -> None:
+    """Answer a predict request of either form."""
     served = _served(node, exchange)
     asked = tfs.decode_predict(body_of(node, exchange), served.lane.signature, served.model, exchange.version)
     write = _BY_ROW if asked.by_row else _BY_COLUMN
-    answer_call(node, exchange, served, asked.call, _PROTOCOL, write)
+    answer_call(node, exchange, served, asked.call, protocol, write)
 
 
 def _examples(write: Write, node: Node, exchange: Exchange) -> None:
@@ -97,7 +98,7 @@ TFS_DOORS = (
         Door("POST", f"{path}:{verb}", _ASK, answer, oip_error, _PROTOCOL)
         for path in _OF_MODEL
         for verb, answer in (
-            ("predict", _predict),
+            ("predict", partial(predict, _PROTOCOL)),
             ("classify", partial(_examples, _classified)),
             ("regress", partial(_examples, _regressed)),
         )
