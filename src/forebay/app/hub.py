@@ -17,7 +17,7 @@ from forebay.app.settings import Settings
 from forebay.app.supervisor import Home, bound_socket
 from forebay.app.wiring import ADMIN_KEY, NODE_KEY
 from forebay.control.access import Access, Audit, Role
-from forebay.control.billing import Ledger
+from forebay.control.billing import Ledger, PlanBook
 from forebay.control.deploy import Deployments, Nodes
 from forebay.control.hub.application import SERVED_WITH, HubApi, application, begin_stop
 from forebay.control.hub.services import HubLimits, Services
@@ -118,7 +118,8 @@ def _services(settings: Settings) -> Iterator[Services]:
             keeps=Keeps(database),
             deployments=deployments,
             nodes=Nodes(database),
-            ledger=Ledger(database),
+            ledger=Ledger(database, settings.billing_zone),
+            plans=PlanBook(database),
             jobs=jobs,
         )
     finally:

@@ -153,6 +153,9 @@ class Settings:
     predict_route: Annotated[
         str, "Another path at which the default model takes instances; AIP_PREDICT_ROUTE, too."
     ] = ""
+    billing_zone: Annotated[str, "Time zone in which months of bills begin and end, as in Europe/Berlin."] = (
+        "UTC"
+    )
     job_time_limit_s: Annotated[
         float, "How long one job may work; 0: as long as it likes.", _NOT_NEGATIVE
     ] = 3600.0

@@ -8,8 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-import msgspec
-
+from forebay.client.billing import PlansOf
 from forebay.client.datasets import name_for
 from forebay.client.door import BRIEF, Door
 from forebay.client.evidence import compression_in, compression_of, report_of
@@ -29,7 +28,6 @@ from forebay.client.results import (
     Me,
     Model,
     Node,
-    Plan,
     Usage,
     Verification,
     Version,
@@ -37,7 +35,7 @@ from forebay.client.results import (
 from forebay.client.rollout import Rollouts, WhichVersion, body_for, ref_of
 from forebay.client.rows import Rows, rows_of
 from forebay.client.scripts import script_request
-from forebay.client.shown import Listing
+from forebay.client.shown import Listing, moment_text
 from forebay.client.sources import How
 from forebay.client.tenancy import KeysOf, ProjectsOf
 from forebay.client.wishes import check_wish, plain
@@ -81,6 +79,7 @@ class Hub:
         self.jobs = JobsOf(self._door, self.project)
         self.keeps = KeepsOf(self._door, self.project)
         self.keys = KeysOf(self._door, self.project)
+        self.plans = PlansOf(self._door, self.project)
         self.projects = ProjectsOf(self._door)
         self._rollouts = Rollouts(self._door, self.project)
         self._models = f"/api/v1/projects/{self.project}/models"
@@ -427,7 +426,7 @@ class Hub:
         self, by: str = "model", *, since: datetime | str | None = None, until: datetime | str | None = None
     ) -> Usage:
         """What was used and what it costs, by model, key, version or day."""
-        query = {"by": by, "since": _moment(since), "until": _moment(until)}
+        query = {"by": by, "since": moment_text(since), "until": moment_text(until)}
         return self._door.ask("GET", f"/api/v1/projects/{self.project}/usage", Usage, query=query)
 
     def verify_usage(self) -> Verification:
@@ -445,18 +444,8 @@ class Hub:
         """The nodes that this hub has heard of."""
         return Listing(self._door.ask("GET", "/api/v1/nodes", Items[Node]).items)
 
-    def plans(self) -> Listing[Plan]:
-        """The price lists."""
-        return Listing(self._door.ask("GET", "/api/v1/plans", Items[Plan]).items)
-
 
 def _name_of(data: Any) -> str:
     if isinstance(data, str | Path):
         return name_for(Path(data))
     raise Malformed("say what the model is called: name='prices'")
-
-
-def _moment(when: datetime | str | None) -> str | None:
-    if isinstance(when, datetime):
-        return msgspec.to_builtins(when.astimezone()) if when.tzinfo is None else when.isoformat()
-    return when

@@ -265,6 +265,10 @@ class UsageRow(Shown, frozen=True):
     compute_s: float = 0.0
     cached: int = 0
     cached_rows: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    audio_s: float = 0.0
+    energy_j: float = 0.0
     cost: Decimal = Decimal(0)
 
 
@@ -289,15 +293,4 @@ class Usage(Shown, frozen=True):
     total: UsageTotal
     currency: str = ""
     plan: str = ""
-
-
-class Plan(Shown, frozen=True):
-    """What things cost, in `currency`."""
-
-    name: str
-    currency: str = ""
-    per_request: Decimal = Decimal(0)
-    per_row: Decimal = Decimal(0)
-    per_compute_s: Decimal = Decimal(0)
-    decimals: int = 2
-    cached_share: Decimal = Decimal(1)
+    others: list[dict[str, str]] = msgspec.field(default_factory=list)

@@ -69,6 +69,13 @@ def text_of(value: object) -> str:
     return str(value)
 
 
+def moment_text(when: datetime | str | None) -> str | None:
+    """A moment as the hub reads it: with its zone, which is this machine's for a naive one."""
+    if isinstance(when, datetime):
+        return (when.astimezone() if when.tzinfo is None else when).isoformat()
+    return when
+
+
 def gist_of(values: Mapping[str, Any]) -> str:
     """What fits a line: the short values and the small mappings of them, `…` for what was left out.
 

@@ -30,6 +30,7 @@ class Permission(StrEnum):
     NODE = "node"
     OVERRIDE = "override"
     AUDIT = "audit"
+    BILLING = "billing"
 
 
 class Principal(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Times are integers in nanoseconds; `time_ns` is UTC since 1970 and only a stamp: durations come
     from a clock that never jumps. New fields are added at the end, with a default, so that old
-    journals and the ledger stay readable.
+    journals and the ledger stay readable. `energy_uj` counts microjoules; what was not counted is 0.
     """
 
     time_ns: int
@@ -28,3 +28,8 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     wall_ns: int
     request_id: str = ""
     cached: bool = False
+    input_tokens: int = 0
+    output_tokens: int = 0
+    audio_ms: int = 0
+    energy_uj: int = 0
+    device: str = "cpu"

@@ -78,10 +78,6 @@ def test_nothing_used_costs_nothing(ledger: Ledger) -> None:
     assert (summary.lines, summary.total, summary.cost) == ((), Use(), Decimal(0))
 
 
-def test_the_default_plan_is_there_from_the_start(ledger: Ledger) -> None:
-    assert ledger.plans() == [DEFAULT_PLAN]
-
-
 events = st.builds(
     UsageEvent,
     st.integers(0, 2**63 - 1),

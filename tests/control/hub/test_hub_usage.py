@@ -165,18 +165,3 @@ def test_a_shipment_waits_for_a_locked_database_and_then_counts_once(
 def test_only_nodes_ship(hub: RunningHub) -> None:
     assert ship(hub.holder(Role.DEVELOPER), event()).status_code == 403
     assert hub.services.ledger.count() == 0
-
-
-def test_the_prices_are_no_secret(hub: RunningHub) -> None:
-    plans = hub.holder(Role.INFERENCE).get("/api/v1/plans").json()
-    assert plans["items"] == [
-        {
-            "name": "default",
-            "currency": "EUR",
-            "per_request": "0.0001",
-            "per_row": "0.00001",
-            "per_compute_s": "0.0002",
-            "decimals": 2,
-            "cached_share": "1",
-        }
-    ]

@@ -16,7 +16,7 @@ from sqlalchemy import select, text
 import forebay.control
 from forebay.control.access import Access, Role
 from forebay.control.access.tables import ProjectRow
-from forebay.control.billing import DEFAULT_PLAN, Ledger
+from forebay.control.billing import DEFAULT_PLAN, PlanBook
 from forebay.control.billing.tables import LedgerRow
 from forebay.control.store import Base, Database, bump, current, migrate, migration_state
 from forebay.core.errors import Broken, NotReady
@@ -56,7 +56,7 @@ def test_a_new_database_has_what_every_hub_needs(empty: Database) -> None:
         assert (len(hub), number) == (16, 1)
         assert session.scalars(select(ProjectRow.name)).all() == ["default"]
         assert session.scalars(select(LedgerRow.events)).all() == [0]
-    assert Ledger(empty).plans() == [DEFAULT_PLAN]
+    assert [said.plan for said in PlanBook(empty).plans()] == [DEFAULT_PLAN]
     assert Access(empty).create_key("default", Role.ADMIN, "")[0].role == Role.ADMIN
 
 

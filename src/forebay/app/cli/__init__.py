@@ -50,7 +50,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "projects": ("tenancy:projects", "List projects, or create one."),
         "keys": ("keys:keys", "List, create, rotate and revoke keys."),
         "usage": ("tenancy:usage", "What was used, and what it costs."),
-        "plans": ("tenancy:plans", "List the price lists."),
+        "plans": ("pricing:plans", "Say what things cost, and for whom."),
         "audit": ("guarding:audit", "Say who did what."),
         "nodes": ("watching:nodes", "List the nodes and what they serve."),
     },

@@ -1,4 +1,4 @@
-"""projects, usage, plans."""
+"""projects, usage."""
 
 from __future__ import annotations
 
@@ -107,23 +107,3 @@ def _usage_row(row: UsageRow, group: str | None = None) -> list[object]:
         f"{row.compute_s:.4g}",
         f"{row.cost:.6f}",
     ]
-
-
-@click.command()
-@talking
-def plans(talk: Talk) -> None:
-    """List the price lists."""
-    found = talk.hub.plans()
-    rows = [
-        [
-            plan.name,
-            plan.currency,
-            f"{plan.per_request:f}",
-            f"{plan.per_row:f}",
-            f"{plan.per_compute_s:f}",
-            f"{plan.cached_share:f}",
-        ]
-        for plan in found
-    ]
-    names = ("Plan", "Currency", "A request", "A row", "A second of compute", "Cached")
-    talk.answer(found, lambda: paper.table(names, rows, empty="There is no plan."))

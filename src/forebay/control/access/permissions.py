@@ -43,7 +43,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 
 `Permission.CODE` lets a key publish Python that nodes will run; a node runs it only where it may.
 `Permission.OVERRIDE` lets it pass by what a model keeps, and change that; `Permission.AUDIT` lets it read
-who did what."""
+who did what; `Permission.BILLING` lets it set prices, write invoices and bound what is spent."""
 
 
 def permissions_of(role: str) -> frozenset[Permission]:

@@ -4,23 +4,43 @@ The room promises that each event of each journal is in the ledger once, whateve
 or in pieces; that what a node has lost is visible as a gap; and that money is exact until a plan rounds it.
 """
 
+from forebay.control.billing.bills import Bill, BillLine, Kind
 from forebay.control.billing.blocks import Entry
 from forebay.control.billing.ledger import Gap, Ledger
-from forebay.control.billing.rating import DEFAULT_PLAN, Plan, Use, amount, cost
+from forebay.control.billing.money import rounded
+from forebay.control.billing.months import Month
+from forebay.control.billing.planbook import PlanBook, PlanUse, PlanVersion
+from forebay.control.billing.plans import DEFAULT_PLAN, Plan, Price, Tax, Tier, Unit
+from forebay.control.billing.rating import Charge, Item, cost, rate
 from forebay.control.billing.summary import Grouping, Line, Summary
+from forebay.control.billing.use import Use
 from forebay.control.billing.verify import Verified
 
 __all__ = [
     "DEFAULT_PLAN",
+    "Bill",
+    "BillLine",
+    "Charge",
     "Entry",
     "Gap",
     "Grouping",
+    "Item",
+    "Kind",
     "Ledger",
     "Line",
+    "Month",
     "Plan",
+    "PlanBook",
+    "PlanUse",
+    "PlanVersion",
+    "Price",
     "Summary",
+    "Tax",
+    "Tier",
+    "Unit",
     "Use",
     "Verified",
-    "amount",
     "cost",
+    "rate",
+    "rounded",
 ]

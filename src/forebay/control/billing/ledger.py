@@ -11,11 +11,14 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from forebay.control.billing.arrivals import Arrival, Run, arrive
+from forebay.control.billing.bills import Bill, bills
 from forebay.control.billing.blocks import Block, Entry, entries, pieces_of
-from forebay.control.billing.rating import DEFAULT_PLAN, Plan
+from forebay.control.billing.charging import parts_of
+from forebay.control.billing.months import Month, zone_of
+from forebay.control.billing.planbook import PlanVersion, Terms
 from forebay.control.billing.storing import keep
 from forebay.control.billing.summary import Grouping, Summary, summarise
-from forebay.control.billing.tables import BlockRow, GapRow, JournalRow, LedgerRow, PlaceRow, PlanRow
+from forebay.control.billing.tables import BlockRow, GapRow, JournalRow, LedgerRow, PlaceRow
 from forebay.control.billing.verify import Verified, verify
 from forebay.control.store import Database
 from forebay.core import Shipment
@@ -42,8 +45,10 @@ class Gap:
 class Ledger:
     """All usage events of one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, zone: str = "UTC") -> None:
+        """The months of bills are those of *zone*; raises `Malformed` if there is none of that name."""
         self._database = database
+        self.zone = zone_of(zone)
 
     def ingest(self, node: str, shipment: Shipment) -> int:
         """Take over what is new in *shipment*, and say which sequence number is expected next.
@@ -108,20 +113,29 @@ class Ledger:
         by: Grouping = Grouping.MODEL,
         since: datetime | None = None,
         until: datetime | None = None,
+        instead: PlanVersion | None = None,
     ) -> Summary:
-        """What *project* used from *since* up to before *until* (naive ones are UTC), and what it costs."""
+        """What *project* used from *since* up to before *until* (naive ones are UTC), and what it costs.
+
+        With *instead*, what it would have cost if that plan had held.
+        """
         with self._database.read() as session:
-            return summarise(session, _plan(session), project, by, since, until)
+            terms = Terms(session, project, instead)
+            return summarise(session, terms, self.zone, project, by, since, until)
+
+    def bills(self, project: str, month: str, instead: PlanVersion | None = None) -> list[Bill]:
+        """What *month* (as `2026-11`) comes to so far, or would have under the plan *instead*.
+
+        Without credits, and without what arrived too late for an earlier month.
+        """
+        found = Month.named(month, self.zone)
+        with self._database.read() as session:
+            return bills(parts_of(session, Terms(session, project, instead), project, found))
 
     def verify(self) -> Verified:
         """Read all of it, a block at a time, and say what is not as its node wrote it."""
         with self._database.read() as session:
             return verify(session)
-
-    def plans(self) -> list[Plan]:
-        """Every plan, by name."""
-        with self._database.read() as session:
-            return [_as_plan(row) for row in session.scalars(select(PlanRow).order_by(PlanRow.name))]
 
     def gaps(self) -> list[Gap]:
         """What never arrived, by journal."""
@@ -148,15 +162,6 @@ def _blocks_of(session: Session, project: str, after: int) -> Sequence[int]:
     start = session.scalar(select(func.max(PlaceRow.block)).where(within, PlaceRow.block <= after + 1))
     found = select(PlaceRow.block).distinct().where(within, PlaceRow.block >= (start or 0))
     return session.scalars(found.order_by(PlaceRow.block).limit(_BLOCKS_PER_PAGE)).all()
-
-
-def _plan(session: Session) -> Plan:
-    return _as_plan(session.get_one(PlanRow, DEFAULT_PLAN.name))
-
-
-def _as_plan(row: PlanRow) -> Plan:
-    prices = (row.per_request, row.per_row, row.per_compute_s)
-    return Plan(row.name, row.currency, *prices, row.decimals, row.cached_share)
 
 
 def _gaps(session: Session, journal: str) -> list[Run]:

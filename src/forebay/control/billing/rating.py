@@ -1,107 +1,112 @@
-"""What usage costs: pure functions over exact decimals."""
+"""What usage costs under a plan: pure functions over exact decimals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, localcontext
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NamedTuple, TypeAlias
 
-_NS_PER_S = 1_000_000_000
-_EXACT = Context(prec=100, traps=[Inexact])
-_ROUNDING = Context(prec=100, rounding=ROUND_HALF_UP)
+from forebay.control.billing.money import EXACT, plain
+from forebay.control.billing.plans import Plan, Price, Tier, Unit, quantity
+from forebay.control.billing.use import Use
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Prices in `currency`: for each request, each row, and each second of computing.
-
-    Requests (and their rows) that a node answered without computing, because it had kept the answer, cost
-    `cached_share` of that.
-
-    An amount to pay is rounded to `decimals` places, half up, once: when all of it has been added up.
-    """
-
-    name: str
-    currency: str
-    per_request: Decimal
-    per_row: Decimal
-    per_compute_s: Decimal
-    decimals: int = 2
-    cached_share: Decimal = Decimal(1)
+Group: TypeAlias = tuple[Any, ...]
+_NONE = Decimal(0)
 
 
-DEFAULT_PLAN = Plan(
-    name="default",
-    currency="EUR",
-    per_request=Decimal("0.0001"),
-    per_row=Decimal("0.00001"),
-    per_compute_s=Decimal("0.0002"),
-)
-"""A million requests of one row, a millisecond each: 100 to be asked, 10 for the rows, 0.20 for the work."""
+class Item(NamedTuple):
+    """Usage of one *model*, under whatever label."""
+
+    group: Group
+    model: str
+    use: Use
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """Usage, added up; `cached` counts the requests, with `cached_rows`, that took no computing."""
+class Charge:
+    """So much of a unit at one price: `cost` is exactly `quantity` times `price`."""
 
-    requests: int = 0
-    rows: int = 0
-    request_bytes: int = 0
-    response_bytes: int = 0
-    compute_ns: int = 0
-    cached: int = 0
-    cached_rows: int = 0
-
-    def __add__(self, other: Use) -> Use:
-        return Use(
-            self.requests + other.requests,
-            self.rows + other.rows,
-            self.request_bytes + other.request_bytes,
-            self.response_bytes + other.response_bytes,
-            self.compute_ns + other.compute_ns,
-            self.cached + other.cached,
-            self.cached_rows + other.cached_rows,
-        )
+    group: Group
+    unit: Unit
+    quantity: Decimal
+    price: Decimal
+    included: bool = False
 
     @property
-    def compute_s(self) -> Decimal:
-        """The seconds of computing, exactly."""
-        with localcontext(_EXACT):
-            return Decimal(self.compute_ns) / _NS_PER_S
+    def cost(self) -> Decimal:
+        """What it costs, exactly."""
+        return plain(EXACT.multiply(self.quantity, self.price))
 
 
-def together(uses: Iterable[Use]) -> Use:
-    """All of *uses* in one."""
-    return sum(uses, Use())
+def rate(plan: Plan, items: Sequence[Item], before: Sequence[Item] = ()) -> list[Charge]:
+    """What *items* cost in a month of *plan* in which *before* was used already.
+
+    What is included, and tiers, are used up in the order of the items; so the charges of parts add up
+    to those of the whole. All of it is exact.
+    """
+    meters: dict[Price, _Meter] = {}
+    left = dict(plan.included)
+    pieces = []
+    for place, item in enumerate((*before, *items)):
+        for price in plan.prices_of(item.model):
+            meter = meters.setdefault(price, _Meter(price))
+            asked = quantity(plan, price.unit, item.use)
+            free = min(asked, left.get(price.unit, _NONE))
+            left[price.unit] = EXACT.subtract(left.get(price.unit, _NONE), free)
+            paid = EXACT.subtract(asked, free)
+            start, meter.used = meter.used, EXACT.add(meter.used, paid)
+            if place >= len(before):
+                pieces.append((item.group, meter, free, start, paid))
+    return [
+        charge
+        for group, meter, free, start, paid in pieces
+        for charge in meter.charges(group, free, start, paid)
+    ]
 
 
-def cost(plan: Plan, use: Use) -> Decimal:
-    """What *use* costs, exactly: nothing is rounded, so that parts add up to their total.
+@dataclass(slots=True)
+class _Meter:
+    """How much of one price a month has used."""
 
+    price: Price
+    used: Decimal = field(default=_NONE)
+
+    def charges(self, group: Group, free: Decimal, start: Decimal, paid: Decimal) -> Iterator[Charge]:
+        """The charges of a piece: *free* of it included, *paid* of it from *start* on."""
+        unit = self.price.unit
+        if free:
+            yield Charge(group, unit, plain(free), _NONE, included=True)
+        if self.price.volume:
+            if paid:
+                yield Charge(group, unit, plain(paid), self._tier(self.used).price)
+            return
+        end = EXACT.add(start, paid)
+        for tier in self.price.tiers:
+            stop = end if tier.up_to is None else min(end, tier.up_to)
+            if stop > start:
+                yield Charge(group, unit, plain(EXACT.subtract(stop, start)), tier.price)
+                start = stop
+
+    def _tier(self, used: Decimal) -> Tier:
+        """The tier that a whole quantity falls in."""
+        tiers = self.price.tiers
+        return next((tier for tier in tiers if tier.up_to is None or used <= tier.up_to), tiers[-1])
+
+
+def cost(plan: Plan, use: Use, model: str = "") -> Decimal:
+    """What *use* of one model costs, exactly, if it is all that a month has.
+
+    >>> from forebay.control.billing.plans import DEFAULT_PLAN
     >>> cost(DEFAULT_PLAN, Use(requests=3, rows=40, compute_ns=250_000_000))
     Decimal('0.00075')
     """
-    with localcontext(_EXACT):
-        saved = 1 - plan.cached_share
-        requests, rows = use.requests - saved * use.cached, use.rows - saved * use.cached_rows
-        price = plan.per_request * requests + plan.per_row * rows + plan.per_compute_s * use.compute_s
-        return plain(price)
+    return summed(charge.cost for charge in rate(plan, [Item((), model, use)]))
 
 
-def amount(plan: Plan, price: Decimal) -> Decimal:
-    """What is to be paid of an exact *price*: rounded as the plan says.
-
-    >>> amount(DEFAULT_PLAN, Decimal("12.345"))
-    Decimal('12.35')
-    """
-    return price.quantize(Decimal(1).scaleb(-plan.decimals), context=_ROUNDING)
-
-
-def plain(number: Decimal) -> Decimal:
-    """The same number without trailing zeros and without an exponent.
-
-    >>> plain(Decimal("0.500")), plain(Decimal("1E+2"))
-    (Decimal('0.5'), Decimal('100'))
-    """
-    short = number.normalize(_EXACT)
-    return short.quantize(Decimal(1), context=_EXACT) if int(short.as_tuple().exponent) > 0 else short
+def summed(amounts: Iterable[Decimal]) -> Decimal:
+    """Their sum, exactly."""
+    total = _NONE
+    for amount in amounts:
+        total = EXACT.add(total, amount)
+    return plain(total)

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from forebay.control.billing.blocks import Block, seal_of
 from forebay.control.billing.tables import BlockRow, LedgerRow, PlaceRow, TotalRow
-from forebay.control.billing.tally import SUMS, Key, Tally
+from forebay.control.billing.tally import Key, Tally
+from forebay.control.billing.use import COUNTS
 
 _PLACES = PlaceRow.metadata.tables[PlaceRow.__tablename__]
 _TOTALS = TotalRow.metadata.tables[TotalRow.__tablename__]
-COUNTS = ("requests", *SUMS)
 _MOST = 2**63 - 1
 
 

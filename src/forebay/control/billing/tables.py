@@ -26,17 +26,29 @@ class Exact(TypeDecorator[Decimal]):
 
 
 class PlanRow(Base):
-    """Prices; a new database has `rating.DEFAULT_PLAN`."""
+    """One version of a plan, for ever; `terms` is `plans.Plan` as JSON. A new database has one, `default`."""
 
     __tablename__ = "plans"
 
     name: Mapped[str] = mapped_column(primary_key=True)
-    currency: Mapped[str]
-    per_request: Mapped[Decimal] = mapped_column(Exact)
-    per_row: Mapped[Decimal] = mapped_column(Exact)
-    per_compute_s: Mapped[Decimal] = mapped_column(Exact)
-    decimals: Mapped[int]
-    cached_share: Mapped[Decimal] = mapped_column(Exact)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    holds_from: Mapped[datetime]
+    terms: Mapped[str]
+    made_by: Mapped[str]
+    made_at: Mapped[datetime]
+
+
+class PlanUseRow(Base):
+    """From `holds_from` on this plan holds for this project; of two that begin at once, the later row's."""
+
+    __tablename__ = "plan_uses"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    project: Mapped[str] = mapped_column(index=True)
+    plan: Mapped[str]
+    holds_from: Mapped[datetime]
+    made_by: Mapped[str]
+    made_at: Mapped[datetime]
 
 
 class LedgerRow(Base):
@@ -119,6 +131,7 @@ class TotalRow(Base):
     version: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     protocol: Mapped[str] = mapped_column(primary_key=True)
     operation: Mapped[str] = mapped_column(primary_key=True)
+    device: Mapped[str] = mapped_column(primary_key=True)
     requests: Mapped[int] = mapped_column(BigInteger)
     rows: Mapped[int] = mapped_column(BigInteger)
     request_bytes: Mapped[int] = mapped_column(BigInteger)
@@ -126,3 +139,7 @@ class TotalRow(Base):
     compute_ns: Mapped[int] = mapped_column(BigInteger)
     cached: Mapped[int] = mapped_column(BigInteger)
     cached_rows: Mapped[int] = mapped_column(BigInteger)
+    input_tokens: Mapped[int] = mapped_column(BigInteger)
+    output_tokens: Mapped[int] = mapped_column(BigInteger)
+    audio_ms: Mapped[int] = mapped_column(BigInteger)
+    energy_uj: Mapped[int] = mapped_column(BigInteger)

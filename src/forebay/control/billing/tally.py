@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from forebay.control.billing.rating import Use
 from forebay.control.billing.tidying import LAST_NS, MOST, tidy_value
+from forebay.control.billing.use import COUNTS, Use
 from forebay.core import UsageEvent
 
 NS_PER_HOUR = 3_600 * 10**9
@@ -28,9 +27,10 @@ class Key(NamedTuple):
     version: int
     protocol: str
     operation: str
+    device: str
 
 
-SUMS = tuple(field.name for field in fields(Use) if field.name != "requests")
+SUMS = COUNTS[1:]
 """What is added up of `UsageEvent`, beside `requests`, which counts the events themselves."""
 
 Tally: TypeAlias = dict[Key, Use]

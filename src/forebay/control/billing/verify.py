@@ -15,9 +15,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from forebay.control.billing.blocks import events_in, seal_of
-from forebay.control.billing.storing import COUNTS, totals_of
+from forebay.control.billing.storing import totals_of
 from forebay.control.billing.tables import BlockRow, GapRow, JournalRow, LedgerRow, TotalRow
 from forebay.control.billing.tally import Key, add_up
+from forebay.control.billing.use import COUNTS
 from forebay.core.errors import Broken
 
 _BLOCKS_AT_ONCE = 8

@@ -12,7 +12,7 @@ from forebay.core import Principal
 
 if TYPE_CHECKING:
     from forebay.control.access import Access, Audit
-    from forebay.control.billing import Ledger
+    from forebay.control.billing import Ledger, PlanBook
     from forebay.control.deploy import Deployments, Nodes
     from forebay.control.jobs import Jobs
     from forebay.control.registry import Keeps, Registry
@@ -32,6 +32,7 @@ class Services:
     deployments: Deployments
     nodes: Nodes
     ledger: Ledger
+    plans: PlanBook
     jobs: Jobs
 
 

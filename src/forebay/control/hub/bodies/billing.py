@@ -1,4 +1,4 @@
-"""Plans, and usage: added up, and event by event."""
+"""Usage: added up, and event by event."""
 
 from __future__ import annotations
 
@@ -21,27 +21,11 @@ _USE: JsonDict = {
     "compute_s": 0.018,
     "cached": 0,
     "cached_rows": 0,
+    "input_tokens": 0,
+    "output_tokens": 0,
+    "audio_s": 0.0,
+    "energy_j": 0.0,
 }
-
-
-class Plan(Told):
-    """Prices. Money is text, so that no reader makes it a rounded binary number."""
-
-    name: str = Field(examples=["default"])
-    currency: str = Field(examples=["EUR"])
-    per_request: Decimal = Field(examples=["0.0001"])
-    per_row: Decimal = Field(examples=["0.00001"])
-    per_compute_s: Decimal = Field(examples=["0.0002"])
-    decimals: int = Field(description="To how many places an amount to pay is rounded, once.", examples=[2])
-    cached_share: Decimal = Field(
-        description="What a request that took no computing, and its rows, cost of the price.", examples=["1"]
-    )
-
-
-class Plans(Told):
-    """Every plan."""
-
-    items: list[Plan]
 
 
 class Used(Told):
@@ -54,6 +38,10 @@ class Used(Told):
     compute_s: float
     cached: int
     cached_rows: int
+    input_tokens: int
+    output_tokens: int
+    audio_s: float
+    energy_j: float
     cost: Decimal
 
 
@@ -82,20 +70,31 @@ class UsedInAll(Used):
     )
 
 
+class SumAnswer(Told):
+    """What usage cost in another currency."""
+
+    currency: str = Field(examples=["USD"])
+    cost: Decimal = Field(examples=["1.205"])
+    amount: Decimal = Field(examples=["1.21"])
+
+
 class Usage(Told):
-    """A project's usage. The items' costs add up to the total's exactly."""
+    """A project's usage. The items' costs add up to the total's exactly; `plan` is the last one that held."""
 
     items: list[UsedBy]
     total: UsedInAll
     currency: str = Field(examples=["EUR"])
     plan: str = Field(examples=["default"])
+    others: list[SumAnswer] = Field(description="What was used under plans of other currencies.")
 
     @classmethod
     def of(cls, summary: Summary) -> Usage:
         """A summary, as it is shown."""
         total = UsedInAll(cost=summary.cost, amount=summary.amount, **_use(summary.total))
         items = [UsedBy.of(line) for line in summary.lines]
-        return cls(items=items, total=total, currency=summary.plan.currency, plan=summary.plan.name)
+        others = [SumAnswer.model_validate(other) for other in summary.others]
+        plan = summary.plan
+        return cls(items=items, total=total, currency=plan.currency, plan=plan.name, others=others)
 
 
 class UsageEvent(Told):
@@ -118,6 +117,11 @@ class UsageEvent(Told):
     wall_ns: int
     request_id: str
     cached: bool
+    input_tokens: int
+    output_tokens: int
+    audio_ms: int
+    energy_uj: int
+    device: str
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -140,6 +144,11 @@ class UsageEvent(Told):
                     "wall_ns": 610_000,
                     "request_id": "7c1e",
                     "cached": False,
+                    "input_tokens": 0,
+                    "output_tokens": 0,
+                    "audio_ms": 0,
+                    "energy_uj": 0,
+                    "device": "cpu",
                 }
             ]
         }
@@ -193,7 +202,11 @@ def _use(use: Use) -> dict[str, Any]:
         "rows": use.rows,
         "request_bytes": use.request_bytes,
         "response_bytes": use.response_bytes,
-        "compute_s": float(use.compute_s),
+        "compute_s": use.compute_ns / 1e9,
         "cached": use.cached,
         "cached_rows": use.cached_rows,
+        "input_tokens": use.input_tokens,
+        "output_tokens": use.output_tokens,
+        "audio_s": use.audio_ms / 1e3,
+        "energy_j": use.energy_uj / 1e6,
     }

@@ -12,6 +12,7 @@ from forebay.control.hub.routes import (
     keeping,
     monitor,
     nodes,
+    plans,
     registry,
     snapshots,
 )
@@ -26,6 +27,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     nodes.router,
     snapshots.router,
     billing.router,
+    plans.router,
     keeping.router,
     audit.router,
 )

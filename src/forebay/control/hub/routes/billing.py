@@ -1,4 +1,4 @@
-"""Plans, and what has been used."""
+"""What has been used."""
 
 from __future__ import annotations
 
@@ -8,21 +8,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from forebay.control.billing import Grouping
-from forebay.control.hub.bodies.billing import Gaps, Plans, Usage, UsageEvent, UsageEvents, Verification
+from forebay.control.hub.bodies.billing import Gaps, Usage, UsageEvent, UsageEvents, Verification
 from forebay.control.hub.guard import allowed, in_project
 from forebay.control.hub.problems import problems
-from forebay.control.hub.services import Caller, Hub
+from forebay.control.hub.services import Hub
 from forebay.core import Permission
 
 router = APIRouter(prefix="/api/v1", tags=["usage"])
 
 _READS_USAGE = [Depends(in_project(Permission.USAGE))]
-
-
-@router.get("/plans")
-def list_plans(_who: Caller, hub: Hub) -> Plans:
-    """Every plan and its prices."""
-    return Plans.model_validate({"items": hub.ledger.plans()})
 
 
 @router.get("/projects/{project}/usage", dependencies=_READS_USAGE, responses=problems(404))

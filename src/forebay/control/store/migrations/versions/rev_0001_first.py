@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from datetime import UTC, datetime
 
@@ -12,15 +13,20 @@ revision = "0001"
 down_revision = None
 
 _TIME = sa.DateTime(timezone=True)
-_DEFAULT_PLAN = {
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_DEFAULT_TERMS = {
     "name": "default",
     "currency": "EUR",
-    "per_request": "0.0001",
-    "per_row": "0.00001",
-    "per_compute_s": "0.0002",
-    "decimals": 2,
-    "cached_share": "1",
+    "prices": [
+        {"unit": "request", "tiers": [{"price": "0.0001"}]},
+        {"unit": "row", "tiers": [{"price": "0.00001"}]},
+        {"unit": "compute_second", "tiers": [{"price": "0.0002"}]},
+    ],
 }
+_COUNTS = (
+    *("requests", "rows", "request_bytes", "response_bytes", "compute_ns", "cached", "cached_rows"),
+    *("input_tokens", "output_tokens", "audio_ms", "energy_uj"),
+)
 
 
 def upgrade() -> None:
@@ -227,18 +233,7 @@ def _target_references() -> list[sa.ForeignKeyConstraint]:
 
 
 def _billing() -> None:
-    plans = op.create_table(
-        "plans",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("currency", sa.Text(), nullable=False),
-        sa.Column("per_request", sa.Text(), nullable=False),
-        sa.Column("per_row", sa.Text(), nullable=False),
-        sa.Column("per_compute_s", sa.Text(), nullable=False),
-        sa.Column("decimals", sa.Integer(), nullable=False),
-        sa.Column("cached_share", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name="pk_plans"),
-    )
-    op.bulk_insert(plans, [_DEFAULT_PLAN])
+    _plans()
     ledger = op.create_table(
         "ledger",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
@@ -247,6 +242,33 @@ def _billing() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_ledger"),
     )
     op.bulk_insert(ledger, [{"id": 1, "events": 0, "seal": b""}])
+
+
+def _plans() -> None:
+    plans = op.create_table(
+        "plans",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("holds_from", _TIME, nullable=False),
+        sa.Column("terms", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("name", "version", name="pk_plans"),
+    )
+    first = {"name": "default", "version": 1, "holds_from": _BEGINNING, "terms": json.dumps(_DEFAULT_TERMS)}
+    op.bulk_insert(plans, [{**first, "made_by": "", "made_at": datetime.now(UTC)}])
+    op.create_table(
+        "plan_uses",
+        sa.Column("number", sa.Integer(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("project", "plan")),
+        sa.Column("holds_from", _TIME, nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_plan_uses"),
+    )
+    op.create_index("ix_plan_uses_project", "plan_uses", ["project"])
+    _only_append("plans")
+    _only_append("plan_uses")
 
 
 def _usage() -> None:
@@ -290,16 +312,15 @@ def _usage() -> None:
 
 
 def _totals() -> None:
-    texts = ("key_id", "model", "protocol", "operation")
-    sums = ("requests", "rows", "request_bytes", "response_bytes", "compute_ns", "cached", "cached_rows")
-    keys = ("project", "hour", "key_id", "model", "version", "protocol", "operation")
+    texts = ("key_id", "model", "protocol", "operation", "device")
+    keys = ("project", "hour", "key_id", "model", "version", "protocol", "operation", "device")
     op.create_table(
         "usage_totals",
         sa.Column("project", sa.Text(), nullable=False),
         sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
         *(sa.Column(name, sa.Text(), nullable=False) for name in texts),
         sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
-        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in sums),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in _COUNTS),
         sa.PrimaryKeyConstraint(*keys, name="pk_usage_totals"),
     )
 
