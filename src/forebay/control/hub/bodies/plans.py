@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from forebay.control.billing import Bill, Kind, Plan, PlanUse, PlanVersion, Unit
 from forebay.control.hub.bodies.base import Asked, Told
 
-_TERMS: dict[str, Any] = {
+_TERMS: JsonDict = {
     "name": "team",
     "currency": "EUR",
     "prices": [
@@ -31,6 +31,28 @@ _TERMS: dict[str, Any] = {
     "decimals": 2,
     "round_lines": False,
     "cached_share": "1",
+}
+
+
+_LINE: JsonDict = {
+    "kind": "usage",
+    "month": "2026-11",
+    "plan": "team:1",
+    "model": "digits",
+    "version": 1,
+    "key_id": "0a1b2c3d",
+    "unit": "request",
+    "quantity": "120",
+    "price": "0.01",
+    "cost": "1.2",
+    "text": "",
+}
+_BILL: JsonDict = {
+    "currency": "EUR",
+    "lines": [_LINE],
+    "net": "1.20",
+    "taxes": [{"name": "VAT", "share": "0.19", "amount": "0.23"}],
+    "total": "1.43",
 }
 
 
@@ -151,19 +173,22 @@ class UseList(Told):
 
 
 class LineAnswer(Told):
-    """One line; `cost` is exact. `month` is when it was used: an earlier one for a `late` line."""
+    """One line; `cost` is exact. `month` is when it was used: an earlier one for a `late` line.
 
-    kind: Kind = Field(examples=["usage"])
-    month: str = Field(examples=["2026-11"])
-    plan: str = Field(description="The plan and its version.", examples=["team:1"])
-    model: str = Field(examples=["digits"])
-    version: int = Field(examples=[1])
-    key_id: str = Field(examples=["0a1b2c3d"])
-    unit: str = Field(examples=["request"])
-    quantity: Decimal = Field(examples=["120"])
-    price: Decimal = Field(examples=["0.01"])
-    cost: Decimal = Field(examples=["1.2"])
-    text: str = Field(examples=[""])
+    `plan` is a plan and its version.
+    """
+
+    kind: Kind
+    month: str
+    plan: str
+    model: str
+    version: int
+    key_id: str
+    unit: str
+    quantity: Decimal
+    price: Decimal
+    cost: Decimal
+    text: str
 
 
 class TaxAnswer(Told):
@@ -177,11 +202,13 @@ class TaxAnswer(Told):
 class BillAnswer(Told):
     """What a month comes to in one currency: `net` is the sum of the lines, rounded once."""
 
-    currency: str = Field(examples=["EUR"])
+    model_config = ConfigDict(json_schema_extra={"examples": [_BILL]})
+
+    currency: str
     lines: list[LineAnswer]
-    net: Decimal = Field(examples=["1.20"])
+    net: Decimal
     taxes: list[TaxAnswer]
-    total: Decimal = Field(examples=["1.43"])
+    total: Decimal
 
 
 class Bills(Told):
