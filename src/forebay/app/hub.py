@@ -94,7 +94,7 @@ def _services(settings: Settings) -> Iterator[Services]:
     database = Database(settings.database)
     migrate(database)
     access = Access(database)
-    access.ensure_key_file(settings.home / ADMIN_KEY, Role.ADMIN)
+    access.ensure_key_file(settings.home / ADMIN_KEY, Role.OPERATOR)
     access.ensure_key_file(settings.home / NODE_KEY, Role.NODE)
     blobs = FolderBlobs(settings.home / "blobs")
     registry = Registry(database, blobs)

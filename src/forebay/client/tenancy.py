@@ -33,7 +33,7 @@ class KeysOf:
         networks: Iterable[str] | None = None,
         expires: datetime | timedelta | None = None,
     ) -> NewKey:
-        """A new key of a *role*, narrowed to what is named.
+        """A new key of a *role* (docs/access.md has them), narrowed to what is named.
 
         `models` are names or patterns (`shop-*`), `actions` some of what the role may do, `protocols` what
         it may speak, `networks` where it may come from (CIDR); it ends at *expires*, or after so long.

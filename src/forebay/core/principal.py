@@ -31,6 +31,7 @@ class Permission(StrEnum):
     OVERRIDE = "override"
     AUDIT = "audit"
     BILLING = "billing"
+    OWN = "own"
 
 
 class Principal(msgspec.Struct, frozen=True):

@@ -145,11 +145,11 @@ def test_a_key_file_with_a_secret_that_was_rotated_out_is_written_anew(
     access: Access, clock: Clock, tmp_path: Path
 ) -> None:
     path = tmp_path / "admin.key"
-    key_id = access.ensure_key_file(path, Role.ADMIN)
+    key_id = access.ensure_key_file(path, Role.OPERATOR)
     access.rotate_key("default", key_id, timedelta(hours=1))
-    assert access.ensure_key_file(path, Role.ADMIN) == key_id
+    assert access.ensure_key_file(path, Role.OPERATOR) == key_id
     clock.pass_by(hours=1)
-    access.ensure_key_file(path, Role.ADMIN)
+    access.ensure_key_file(path, Role.OPERATOR)
     assert access.identify(f"Bearer {path.read_text()}").permissions == frozenset(Permission)
 
 

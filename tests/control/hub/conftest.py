@@ -27,7 +27,7 @@ def hub(services: Services) -> Iterator[RunningHub]:
 
 @pytest.fixture
 def admin(hub: RunningHub) -> httpx.Client:
-    return hub.holder(Role.ADMIN)
+    return hub.holder(Role.OPERATOR)
 
 
 @pytest.fixture

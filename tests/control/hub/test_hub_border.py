@@ -175,7 +175,7 @@ def test_a_database_that_is_locked_is_said_to_be_and_nothing_is_lost(
     impatient = Database(database.url, wait_s=0.3)
     object.__setattr__(services.access, "_database", impatient)
     with running(services) as hub:
-        admin = hub.holder(Role.ADMIN)
+        admin = hub.holder(Role.OPERATOR)
         other = sqlite3.connect(str(database.engine.url.database), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         refused = admin.post("/api/v1/projects", json={"name": "lab"})
@@ -194,7 +194,7 @@ def test_a_database_that_goes_away_is_said_to_be_and_comes_back() -> None:
     database = Database(cluster.url(cluster.create()), wait_s=1)
     migrate(database)
     with running(services_over(database)) as hub:
-        admin, node = hub.holder(Role.ADMIN), hub.holder(Role.NODE)
+        admin, node = hub.holder(Role.OPERATOR), hub.holder(Role.NODE)
         known = node.get(SNAPSHOT).json()
         cluster.stop()
         refused = [admin.get("/api/v1/projects"), admin.post("/api/v1/projects", json={"name": "lab"})]

@@ -8,28 +8,32 @@ import re
 
 import httpx
 import pytest
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from starlette.staticfiles import StaticFiles
 
-from forebay.control.access import Role
+from forebay.control.access import PERMISSIONS, Role
 from forebay.control.hub.application import application
+from forebay.control.hub.guard import FOR_EVERY_KEY, OPEN, permissions_asked
 from forebay.control.hub.routes import ROUTERS
 from forebay.control.hub.services import Services
-from forebay.core import new_key
+from forebay.core import Permission, new_key
+from forebay.core.errors import Broken
 from support.hub import RunningHub
 
-OPEN = {"/api/v1/health"}
 DOCUMENTATION = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
-FOR_EVERY_KEY = {("GET", "/api/v1/me"), ("GET", "/api/v1/projects"), ("GET", "/api/v1/plans")}
 
-ROUTES = [
-    (method, route.path)
+DECISIONS = {
+    (method, route.path): permissions_asked(route)
     for router in ROUTERS
     for route in router.routes
     if isinstance(route, APIRoute)
     for method in sorted(route.methods or ())
-]
-GUARDED = [(method, path) for method, path in ROUTES if path not in OPEN]
+}
+ROUTES = list(DECISIONS)
+GUARDED = [way for way in ROUTES if way not in OPEN]
 IN_PROJECTS = [(method, path) for method, path in ROUTES if "{project}" in path]
+OUTSIDE = {Role.OPERATOR, Role.NODE, Role.OBSERVER}  # what is no project's to give
 
 
 def filled(path: str, project: str = "default") -> str:
@@ -46,6 +50,37 @@ def test_no_route_hides_from_this_test(services: Services) -> None:
     assert others == DOCUMENTATION
 
 
+def test_what_is_open_to_nobody_and_to_everybody_is_what_we_have_said() -> None:
+    undecided = {way for way, permissions in DECISIONS.items() if not permissions}
+    assert undecided == OPEN | FOR_EVERY_KEY
+
+
+def test_a_hub_with_a_route_that_nobody_has_decided_on_does_not_start(services: Services) -> None:
+    router = APIRouter()
+    router.get("/api/v1/secrets")(lambda: "all of them")
+    with pytest.raises(Broken, match="/api/v1/secrets lets everybody pass"):
+        application(services, "0.1.0", routers=[router])
+    unguarded = APIRouter()
+    unguarded.mount("/files", StaticFiles(directory="."))
+    with pytest.raises(Broken, match="passes by the guard"):
+        application(services, "0.1.0", routers=[unguarded])
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_role_passes_where_the_table_says_so_and_nowhere_else(hub: RunningHub, role: Role) -> None:
+    holder = hub.holder(role)
+    for (method, path), permissions in DECISIONS.items():
+        answer = holder.request(method, filled(path), headers={"x-request-id": "walk"})
+        assert answer.status_code < 500, f"{role} {method} {path}: {answer.text}"
+        passes = permissions <= PERMISSIONS[role]
+        assert (answer.status_code != 403) == passes, f"{role} {method} {path}: {answer.text}"
+
+
+@pytest.mark.parametrize("role", sorted(set(Role) - OUTSIDE))
+def test_no_role_of_a_project_reaches_beyond_it(role: Role) -> None:
+    assert PERMISSIONS[role].isdisjoint({Permission.PROJECTS, Permission.OBSERVE, Permission.NODE})
+
+
 def test_nobody_passes_without_a_key(hub: RunningHub) -> None:
     strangers = [hub.client(), hub.client(new_key().secret), hub.client("\N{SNOWMAN}")]
     for method, path in GUARDED:
@@ -59,7 +94,7 @@ def test_nobody_passes_without_a_key(hub: RunningHub) -> None:
 
 def test_another_project_cannot_be_told_from_one_that_is_not_there(hub: RunningHub) -> None:
     hub.services.access.create_project("lab")
-    strangers = [hub.holder(role, "lab") for role in (Role.DEVELOPER, Role.INFERENCE, Role.NODE)]
+    strangers = [hub.holder(role, "lab") for role in Role if role is not Role.OPERATOR]
     for method, path in IN_PROJECTS:
         for stranger in strangers:
             theirs = stranger.request(method, filled(path, "default"))
@@ -73,14 +108,6 @@ def test_an_administrator_is_told_that_a_project_is_not_there(admin: httpx.Clien
         answer = admin.request(method, filled(path, "attic"))
         assert answer.status_code == 404, f"{method} {path}: {answer.text}"
         assert "no project 'attic'" in told(answer)
-
-
-def test_a_key_for_predictions_is_good_for_nothing_else(hub: RunningHub) -> None:
-    holder = hub.holder(Role.INFERENCE)
-    for method, path in GUARDED:
-        answer = holder.request(method, filled(path))
-        expected = 200 if (method, path) in FOR_EVERY_KEY else 403
-        assert answer.status_code == expected, f"{method} {path}: {answer.text}"
 
 
 def test_health_needs_no_key(hub: RunningHub) -> None:

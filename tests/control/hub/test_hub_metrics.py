@@ -56,6 +56,7 @@ def test_the_page_shows_the_state_of_the_house(hub: RunningHub, admin: httpx.Cli
 
 
 def test_whoever_may_observe_reads_them(hub: RunningHub) -> None:
-    for role in (Role.NODE, Role.DEVELOPER):
+    for role in (Role.NODE, Role.OBSERVER, Role.OPERATOR):
         assert samples(hub.holder(role))
-    assert hub.holder(Role.INFERENCE).get("/metrics").status_code == 403
+    for role in (Role.INFERENCE, Role.OWNER):  # they tell of other projects
+        assert hub.holder(role).get("/metrics").status_code == 403

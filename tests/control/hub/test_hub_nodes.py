@@ -57,8 +57,9 @@ def test_a_developer_sees_the_nodes_but_not_what_they_serve_for_others(
     send(node, msgspec.json.encode(report()))
     [shown] = hub.holder(Role.DEVELOPER).get(NODES).json()["items"]
     assert [version["project"] for version in shown["versions"]] == ["default"]
-    [shown] = node.get(NODES).json()["items"]
+    [shown] = hub.holder(Role.OPERATOR).get(NODES).json()["items"]
     assert len(shown["versions"]) == 2
+    assert node.get(NODES).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_new_database_has_what_every_hub_needs(empty: Database) -> None:
         assert session.scalars(select(ProjectRow.name)).all() == ["default"]
         assert session.scalars(select(LedgerRow.events)).all() == [0]
     assert [said.plan for said in PlanBook(empty).plans()] == [DEFAULT_PLAN]
-    assert Access(empty).create_key("default", Role.ADMIN, "")[0].role == Role.ADMIN
+    assert Access(empty).create_key("default", Role.OPERATOR, "")[0].role == Role.OPERATOR
 
 
 def test_an_empty_database_says_so(empty: Database) -> None:

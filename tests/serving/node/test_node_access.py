@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
+from forebay.control.access import PERMISSIONS, Role
 from forebay.core import PROTOCOLS, Bounds, Key, Permission
+from forebay.serving.node.grpc import GrpcDoor
 from forebay.serving.node.grpc_doors import GRPC_DOORS
 from forebay.serving.node.http_doors import HTTP_DOORS
 from forebay.serving.wire import Call, oip_grpc
@@ -55,6 +58,33 @@ def infer(caller: Caller, model: str = "shop-eu") -> bytes:
 @pytest.mark.parametrize("door", [*HTTP_DOORS, *GRPC_DOORS], ids=lambda door: str(door.path))
 def test_every_door_that_takes_a_key_says_which_protocol_it_speaks(door: Any) -> None:
     assert (door.protocol in PROTOCOLS) == (door.permission is not None)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_role_passes_the_doors_that_the_table_gives_it_and_no_others(node: Running, role: Role) -> None:
+    key = known(node, None, PERMISSIONS[role])
+    with node.client(key) as client:
+        for door in HTTP_DOORS:
+            path = door.path.replace("{model}", "shop-eu").replace("{version}", "1")
+            status = client.request(door.method, path, content=b"{}").status_code
+            assert (status != 403) == passes(role, door.permission), f"{door.method} {path}: {status}"
+    with calling(node, key) as caller:
+        for rpc in GRPC_DOORS:
+            assert (status_of(caller, rpc) != "PERMISSION_DENIED") == passes(role, rpc.permission), rpc.path
+
+
+def passes(role: Role, permission: Permission | None) -> bool:
+    return permission is None or permission in PERMISSIONS[role]
+
+
+def status_of(caller: Caller, door: GrpcDoor) -> str:
+    """How a call of a method ends."""
+    try:
+        next(caller.stream(iter([b""]), door.path)) if door.streams else caller.bytes(door.path)
+    except grpc.RpcError as error:
+        found: Any = error
+        return str(found.code().name)
+    return "OK"
 
 
 def test_a_key_for_a_pattern_asks_what_it_covers(node: Running) -> None:

@@ -11,7 +11,19 @@ from forebay.app.cli.frame import Plural, Talk, talking
 from forebay.app.cli.moments import Duration, Moment
 from forebay.client.results import Key, NewKey
 
-ROLES = ("inference", "publisher", "developer", "coder", "admin", "node")
+ROLES = (
+    "inference",
+    "publisher",
+    "developer",
+    "coder",
+    "viewer",
+    "billing",
+    "admin",
+    "owner",
+    "observer",
+    "node",
+    "operator",
+)
 
 
 @click.group(cls=Plural)

@@ -9,41 +9,46 @@ from forebay.core import Permission
 
 
 class Role(StrEnum):
-    """What a key is for."""
+    """What somebody is in a project, or what a key is for. An `operator` runs the whole place."""
 
+    OPERATOR = "operator"
+    OWNER = "owner"
     ADMIN = "admin"
     DEVELOPER = "developer"
     CODER = "coder"
     PUBLISHER = "publisher"
+    VIEWER = "viewer"
+    BILLING = "billing"
     INFERENCE = "inference"
+    OBSERVER = "observer"
     NODE = "node"
 
 
-_DEVELOPS = frozenset(
-    {
-        Permission.PREDICT,
-        Permission.OBSERVE,
-        Permission.READ,
-        Permission.PUBLISH,
-        Permission.DEPLOY,
-        Permission.KEYS,
-        Permission.USAGE,
-    }
-)
+_VIEWS = frozenset({Permission.READ, Permission.USAGE})
+_DEVELOPS = _VIEWS | {Permission.PREDICT, Permission.PUBLISH, Permission.DEPLOY, Permission.KEYS}
+_ADMINISTERS = _DEVELOPS | {Permission.OVERRIDE, Permission.AUDIT}
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
-    Role.ADMIN: frozenset(Permission),
+    Role.OPERATOR: frozenset(Permission),
+    Role.OWNER: _ADMINISTERS | {Permission.OWN},
+    Role.ADMIN: _ADMINISTERS,
     Role.DEVELOPER: _DEVELOPS,
     Role.CODER: _DEVELOPS | {Permission.CODE},
     Role.PUBLISHER: frozenset({Permission.READ, Permission.PUBLISH}),
+    Role.VIEWER: _VIEWS,
+    Role.BILLING: frozenset({Permission.USAGE}),
     Role.INFERENCE: frozenset({Permission.PREDICT}),
+    Role.OBSERVER: frozenset({Permission.OBSERVE}),
     Role.NODE: frozenset({Permission.NODE, Permission.OBSERVE}),
 }
-"""`Permission.PROJECTS` is what lets a key act in every project; only administrators have it.
+"""Nobody hands on more than they have, so that no role makes, rotates or ends a key of a stronger one.
 
-`Permission.CODE` lets a key publish Python that nodes will run; a node runs it only where it may.
-`Permission.OVERRIDE` lets it pass by what a model keeps, and change that; `Permission.AUDIT` lets it read
-who did what; `Permission.BILLING` lets it set prices, write invoices and bound what is spent."""
+`Permission.PROJECTS` lets a key act in every project, `Permission.OBSERVE` read the metrics, which tell of
+all projects: neither is a project's to give. `Permission.OWN` is what an owner has and an administrator has
+not: only owners make and end the keys of owners. `Permission.CODE` lets a key publish Python that nodes will
+run; a node runs it only where it may. `Permission.OVERRIDE` lets it pass by what a model keeps, and change
+that; `Permission.AUDIT` lets it read who did what in its project;
+`Permission.BILLING` lets it set prices, write invoices and bound what is spent."""
 
 
 def permissions_of(role: str) -> frozenset[Permission]:

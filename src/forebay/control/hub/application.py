@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from forebay.control.deploy import Watch
 from forebay.control.hub.border import Border
 from forebay.control.hub.collecting import collect_now_and_then
+from forebay.control.hub.guard import check_decided
 from forebay.control.hub.measure import Measured
 from forebay.control.hub.problems import Problem, add_common_problems, install_problems
 from forebay.control.hub.routes import ROUTERS
@@ -55,7 +56,11 @@ def application(
     limits: HubLimits | None = None,
     routers: Sequence[APIRouter] = ROUTERS,
 ) -> HubApi:
-    """The application over *services*; the caller runs it, and calls `begin_stop` when it is to end."""
+    """The application over *services*; the caller runs it, and calls `begin_stop` when it is to end.
+
+    Raises `Broken` for a route of which nobody has said who may pass.
+    """
+    check_decided(routers)
     app = HubApi(
         title="Forebay hub",
         version=release,

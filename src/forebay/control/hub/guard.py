@@ -1,4 +1,4 @@
-"""Who may pass: every route but the open ones asks here, once.
+"""Who may pass: every route but the open ones asks here, once, and a route that does not is refused.
 
 Projector = Annotated[Principal, Depends(in_project(Permission.READ))]     # below /projects/{project}
 Observer = Annotated[Principal, Depends(allowed(Permission.OBSERVE))]      # elsewhere
@@ -6,14 +6,22 @@ Observer = Annotated[Principal, Depends(allowed(Permission.OBSERVE))]      # els
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from fastapi import Request
+from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 
 from forebay.control.access import no_project
 from forebay.control.hub.services import Caller, Hub
 from forebay.control.registry import Gate, Override
 from forebay.core import Permission, Principal
+from forebay.core.errors import Broken
+
+OPEN = frozenset({("GET", "/api/v1/health")})
+"""Where nobody shows a key."""
+FOR_EVERY_KEY = frozenset({("GET", "/api/v1/me"), ("GET", "/api/v1/projects"), ("GET", "/api/v1/plans")})
+"""What every key may ask, each about its own."""
+_ASKS: dict[Callable[..., object], Permission] = {}
 
 
 def allowed(permission: Permission) -> Callable[[Principal], Principal]:
@@ -23,6 +31,7 @@ def allowed(permission: Permission) -> Callable[[Principal], Principal]:
         who.require(permission)
         return who
 
+    _ASKS[check] = permission
     return check
 
 
@@ -38,7 +47,32 @@ def in_project(permission: Permission) -> Callable[[str, Request, Principal, Hub
         who.require(permission, request.path_params.get("model"))
         return who
 
+    _ASKS[check] = permission
     return check
+
+
+def permissions_asked(route: APIRoute) -> frozenset[Permission]:
+    """What *route* asks of its caller before it begins."""
+    found, waiting = set(), [route.dependant]
+    while waiting:
+        dependant = waiting.pop()
+        if dependant.call in _ASKS:
+            found.add(_ASKS[dependant.call])
+        waiting += dependant.dependencies
+    return frozenset(found)
+
+
+def check_decided(routers: Iterable[APIRouter]) -> None:
+    """Raise `Broken` for a route of which nobody has said who may pass: the hub does not start with it."""
+    for router in routers:
+        for route in router.routes:
+            if not isinstance(route, APIRoute):
+                raise Broken(f"{route!r} passes by the guard; make it a route of the API")
+            ways = {(method, route.path) for method in route.methods}
+            if not permissions_asked(route) and not ways <= OPEN | FOR_EVERY_KEY:
+                raise Broken(
+                    f"{route.path} lets everybody pass; give it a permission, or name it in hub/guard.py"
+                )
 
 
 def gate_for(hub: Hub, who: Principal, reason: str | None = None) -> Gate:

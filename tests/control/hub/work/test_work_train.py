@@ -109,7 +109,7 @@ def test_jobs_belong_to_their_project_and_their_keys(
     working_hub.services.access.create_project("neighbours")
     stranger = working_hub.holder(Role.DEVELOPER, "neighbours")
     asker = working_hub.holder(Role.INFERENCE)
-    admin = working_hub.holder(Role.ADMIN)
+    admin = working_hub.holder(Role.OPERATOR)
     limited = working_hub.holder(Role.DEVELOPER, models=["digits"])
     path = f"/api/v1/jobs/{job['id']}"
     assert stranger.get(path).status_code == 404

@@ -16,9 +16,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from forebay.control.hub.bodies.jobs import EVENT_STREAM, JobAnswer, JobBody, JobList, PublishBody
-from forebay.control.hub.guard import in_project
+from forebay.control.hub.guard import allowed, in_project
 from forebay.control.hub.problems import problems
-from forebay.control.hub.services import Caller, Hub
+from forebay.control.hub.services import Hub
 from forebay.control.hub.work.code import check_code
 from forebay.control.jobs import JobEvent, JobRecord, Jobs
 from forebay.core import Permission, Principal
@@ -30,19 +30,19 @@ _LOOK_S = 0.2
 _SILENCE_S = 15.0
 _EVENTS = 500
 Publisher = Annotated[Principal, Depends(in_project(Permission.PUBLISH))]
+Reader = Annotated[Principal, Depends(allowed(Permission.READ))]
+Changer = Annotated[Principal, Depends(allowed(Permission.PUBLISH))]
 
 
-def _readable(job_id: str, who: Caller, hub: Hub) -> JobRecord:
+def _readable(job_id: str, who: Reader, hub: Hub) -> JobRecord:
     """The job of the path, if the caller may look at it; somebody else's is as good as none."""
-    who.require(Permission.READ)
     job = hub.jobs.get(job_id)
     if who.project != job.project and Permission.PROJECTS not in who.permissions:
         raise NotFound(f"there is no job {job_id!r}")
     return job
 
 
-def _changeable(job: Annotated[JobRecord, Depends(_readable)], who: Caller) -> JobRecord:
-    who.require(Permission.PUBLISH)
+def _changeable(_who: Changer, job: Annotated[JobRecord, Depends(_readable)]) -> JobRecord:
     return job
 
 

@@ -61,9 +61,9 @@ def ship(name: str, body: RawBody, hub: Hub) -> Expected:
 
 
 @router.get("/nodes")
-def list_nodes(who: Annotated[Principal, Depends(allowed(Permission.OBSERVE))], hub: Hub) -> NodeList:
+def list_nodes(who: Annotated[Principal, Depends(allowed(Permission.READ))], hub: Hub) -> NodeList:
     """Every node; which versions it serves is shown for your project, to administrators for all."""
-    everything = not who.permissions.isdisjoint({Permission.PROJECTS, Permission.NODE})
+    everything = Permission.PROJECTS in who.permissions
     return NodeList(
         items=[
             Node.of(node, [one for one in node.report.versions if everything or one.project == who.project])
