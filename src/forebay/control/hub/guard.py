@@ -68,7 +68,7 @@ def check_decided(routers: Iterable[APIRouter]) -> None:
         for route in router.routes:
             if not isinstance(route, APIRoute):
                 raise Broken(f"{route!r} passes by the guard; make it a route of the API")
-            ways = {(method, route.path) for method in route.methods}
+            ways = {(method, route.path) for method in route.methods or ()}
             if not permissions_asked(route) and not ways <= OPEN | FOR_EVERY_KEY:
                 raise Broken(
                     f"{route.path} lets everybody pass; give it a permission, or name it in hub/guard.py"
