@@ -83,7 +83,7 @@ def test_a_key_for_some_models_hands_on_no_others(hub: RunningHub, models: list[
         ({"role": "inference", "models": []}, "leave it out to allow all models"),
         ({"role": "inference", "models": ["My Model"]}, "no model name"),
         ({"role": "inference", "actions": ["deploy"]}, "has no action 'deploy'"),
-        ({"role": "inference", "protocols": ["smoke signals"]}, "there are api, metrics"),
+        ({"role": "inference", "protocols": ["smoke signals"]}, "there are api, "),
         ({"role": "inference", "networks": ["10.0.0.1/8"]}, "is no network"),
         ({"role": "inference", "expires_at": "2020-01-01T00:00:00Z"}, "has passed already"),
         ({"role": "inference", "expires_at": "2099-01-01T00:00:00"}, "timezone"),
