@@ -62,7 +62,7 @@ docs: .venv/developer ## Print docs/settings.md and docs/demo.svg anew, and run 
 
 lock: .venv/developer ## Pin every dependency anew, with hashes
 	scripts/lock $(BIN)
-	scripts/client-venv --lock tritonclient $(BIN)
+	for name in tritonclient ovmsclient mlflow boto3 kserve; do scripts/client-venv --lock $$name $(BIN) || exit 1; done
 
 services:
 	@scripts/install-services

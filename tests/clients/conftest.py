@@ -31,12 +31,12 @@ class Serving(NamedTuple):
 
 
 @contextmanager
-def node_process(prepared: Prepared, home: Path) -> Iterator[Serving]:
-    """A node on *prepared*, which lies in *home*, without a hub."""
+def node_process(prepared: Prepared, home: Path, **settings: str) -> Iterator[Serving]:
+    """A node on *prepared*, which lies in *home*, without a hub; *settings* are of its environment."""
     key = prepared.key()
     write_snapshot(prepared.folder / "snapshot-0.json", prepared.snapshot())
     port, grpc_port = (claimed_port("127.0.0.1", 0, "--port") for _ in "12")
-    environ = dict(os.environ) | {"FOREBAY_KEY": "none", "FOREBAY_HOME": str(home)}
+    environ = dict(os.environ) | {"FOREBAY_KEY": "none", "FOREBAY_HOME": str(home)} | settings
     command = [sys.executable, "-m", "forebay", "node", "--hub", "http://127.0.0.1:9"]
     command += ["--port", str(port), "--grpc-port", str(grpc_port)]
     with (home / "node.log").open("wb") as log:

@@ -15,6 +15,7 @@ import pytest
 from forebay.core import Bounds, DataType, Key, Limits, Permission, Signature, TensorSpec, UsageEvent
 from forebay.core.errors import StorageFull
 from forebay.serving.node.grpc_doors import GRPC_DOORS, UNSERVED
+from forebay.serving.node.tfs_grpc_doors import TFS_GRPC_DOORS
 from forebay.serving.wire import Answer, Call, oip_grpc, oip_grpc_pages
 from support.grpc_caller import OIP, Caller, calling, refused
 from support.held import Held, holding
@@ -22,6 +23,7 @@ from support.nodes import CALLER, WATCHER, Prepared, Running, running
 from support.tiny_models import echo, echo_signature, echo_text, scaler
 
 TEXT = Signature((TensorSpec("x", DataType.BYTES, (-1, 1)),), (TensorSpec("y", DataType.BYTES, (-1, 1)),))
+EVERY_DOOR = (*GRPC_DOORS, *TFS_GRPC_DOORS)
 ROW = np.array([[1, 2, 3]], np.float32)
 HALVES = (DataType.FP16, DataType.BF16)
 OPEN = {
@@ -120,7 +122,7 @@ def test_many_callers_on_one_connection_get_their_own_answers(node: Running, key
         assert list(pool.map(ask, range(400))) == [2.0 * number for number in range(400)]
 
 
-@pytest.mark.parametrize("door", GRPC_DOORS, ids=lambda door: str(door.path))
+@pytest.mark.parametrize("door", EVERY_DOOR, ids=lambda door: str(door.path))
 def test_every_method_needs_a_key_but_health(node: Running, door: Any) -> None:
     assert (door.permission is None) == (door.path in OPEN)
     ask: Callable[[Caller], object]
@@ -146,7 +148,7 @@ def test_every_method_of_the_files_has_a_door() -> None:
         for service in file.service
         for method in service.method
     }
-    assert declared == {door.path for door in GRPC_DOORS}
+    assert declared == {door.path for door in EVERY_DOOR}
 
 
 @pytest.mark.parametrize("method", [*UNSERVED, f"{OIP}/Nothing", "/nothing.At/All"])

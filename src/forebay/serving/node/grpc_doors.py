@@ -1,4 +1,4 @@
-"""Every way into a node over gRPC: one table. A method that is not in it does not exist."""
+"""gRPC's ways in for the Open Inference Protocol, health and reflection; and how any call is answered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from forebay.serving.node.asking import CACHE_STATUS, answer_of, ask, usage_of
 from forebay.serving.node.grpc import GrpcDoor, Rpc, Turn
 from forebay.serving.node.http2_frames import header_block
 from forebay.serving.node.routing import Served
-from forebay.serving.wire import Call, oip_grpc, oip_grpc_pages
+from forebay.serving.wire import Answer, Call, oip_grpc, oip_grpc_pages
 
 if TYPE_CHECKING:
     from forebay.serving.node.service import Node
@@ -32,23 +32,38 @@ _FINAL = "triton_enable_empty_final_response"
 
 def _infer(node: Node, rpc: Rpc, message: bytes) -> None:
     call = oip_grpc.decode_request(message)
-    served = _served(node, rpc, call)
-    rpc.on_gone = ask(served, call, rpc.began_s, rpc.wait_s, partial(_answered, node, rpc, served, call))
+    answer_rpc(node, rpc, served_for(node, rpc, call.model, call.version), call, oip_grpc.encode_answer)
 
 
-def _served(node: Node, rpc: Rpc, call: Call) -> Served:
-    rpc.caller.require(Permission.PREDICT, call.model)
-    return node.routing.find(rpc.caller.project, call.model, call.version)
+def served_for(node: Node, rpc: Rpc, model: str, version: str | None) -> Served:
+    """Who answers *model*, if the caller may ask it; raises `Forbidden`, `NotFound` or `NotReady`."""
+    rpc.caller.require(Permission.PREDICT, model)
+    return node.routing.find(rpc.caller.project, model, version)
 
 
-def _answered(node: Node, rpc: Rpc, served: Served, call: Call, outcome: Outcome) -> None:
+def answer_rpc(
+    node: Node, rpc: Rpc, served: Served, call: Call, encode: Callable[[Answer, Call], bytes]
+) -> None:
+    """Give the call a seat, freed when the caller hangs up, and answer what *encode* makes of it."""
+    done = partial(_answered, node, rpc, served, call, encode)
+    rpc.on_gone = ask(served, call, rpc.began_s, rpc.wait_s, done)
+
+
+def _answered(
+    node: Node,
+    rpc: Rpc,
+    served: Served,
+    call: Call,
+    encode: Callable[[Answer, Call], bytes],
+    outcome: Outcome,
+) -> None:
     if rpc.gone:
         return
     if outcome.error is not None:
         rpc.refuse(outcome.error)
         return
     try:
-        response = oip_grpc.encode_answer(answer_of(served, call, outcome), call)
+        response = encode(answer_of(served, call, outcome), call)
     except ForebayError as error:
         rpc.refuse(error)
         return
@@ -72,10 +87,11 @@ def _about(served: Served, outcome: Outcome) -> dict[str, str | int]:
 def _usage(
     rpc: Rpc, served: Served, outcome: Outcome, request_bytes: int, response_bytes: int, began_s: float
 ) -> UsageEvent:
+    assert rpc.door is not None
     return usage_of(
         rpc.caller,
         served,
-        _PROTOCOL,
+        rpc.door.protocol,
         outcome,
         request_bytes=request_bytes,
         response_bytes=response_bytes,
@@ -112,7 +128,7 @@ def _stream_infer(node: Node, rpc: Rpc, message: bytes) -> None:
     call = Call("", {})
     try:
         call = oip_grpc.decode_request(message)
-        served = _served(node, rpc, call)
+        served = served_for(node, rpc, call.model, call.version)
         done = partial(_stream_answered, node, asked, served, call)
         asked.turn.leave = ask(served, call, asked.began_s, node.config.request_wait_s, done)
     except ForebayError as error:

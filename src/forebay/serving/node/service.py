@@ -34,6 +34,7 @@ from forebay.serving.node.metrics import NodeMetrics
 from forebay.serving.node.outbox import Outbox
 from forebay.serving.node.routing import Routing
 from forebay.serving.node.shipping import Shipper
+from forebay.serving.node.tfs_grpc_doors import TFS_GRPC_DOORS, TFS_UNSERVED
 from forebay.serving.node.tracing import Tracing
 from forebay.serving.node.versions import Versions
 from forebay.serving.node.watchdog import EXIT_CODE, Watchdog
@@ -78,7 +79,9 @@ class Node:
         )
         self.feed = Feed(folder / f"snapshot-{config.worker}.json", self.hub, self._apply)
         self.http = HttpServer(self, _limits(config))
-        self.grpc = GrpcServer(self, GRPC_DOORS, UNSERVED, _http2_limits(config))
+        self.grpc = GrpcServer(
+            self, (*GRPC_DOORS, *TFS_GRPC_DOORS), {**UNSERVED, **TFS_UNSERVED}, _http2_limits(config)
+        )
         self.grpc_port = 0
         self.tracing = Tracing.of(config)
         self.metrics = NodeMetrics(self)

@@ -11,12 +11,13 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError
 
 from forebay.core.errors import Malformed
+from forebay.serving.wire import tfs_grpc
 from forebay.serving.wire.oip_grpc import PROTOCOL
 from forebay.serving.wire.proto_files import Protocol
 
 _HEALTH = Protocol("health.proto")
 _REFLECTIONS = {version: Protocol(f"reflection_{version}.proto") for version in ("v1", "v1alpha")}
-SPOKEN = (PROTOCOL, _HEALTH, *_REFLECTIONS.values())
+SPOKEN = (PROTOCOL, tfs_grpc.PROTOCOL, _HEALTH, *_REFLECTIONS.values())
 """Every protocol that a node speaks over gRPC."""
 
 _NOT_FOUND = 5

@@ -14,7 +14,7 @@ from forebay.core.errors import Unsupported
 from forebay.serving.wire.datatypes import BOOL, BYTES, FORMS, WIDE, Form, narrowed
 from forebay.serving.wire.values import elements_in
 
-_MOST_DIMENSIONS = 64
+MOST_DIMENSIONS = 64
 _CONTENTS = {
     "BOOL": "bool_contents",
     "INT8": "int_contents",
@@ -43,8 +43,8 @@ def form_in(tensor: Any) -> Form:
 def shape_in(tensor: Any) -> tuple[int, ...]:
     """The shape of a tensor's message."""
     shape = tuple(tensor.shape)
-    if len(shape) > _MOST_DIMENSIONS:
-        raise ValueError(f"has {len(shape)} dimensions; at most {_MOST_DIMENSIONS} are possible")
+    if len(shape) > MOST_DIMENSIONS:
+        raise ValueError(f"has {len(shape)} dimensions; at most {MOST_DIMENSIONS} are possible")
     if any(size < 0 for size in shape):
         raise ValueError(f"has the shape {list(shape)}; a dimension is 0 or more")
     return shape

@@ -3,13 +3,13 @@
 Generated code would register its messages in protobuf's one global pool, where a client of the same
 protocol in the same process (tritonclient in a notebook) collides with it; and the compiler that
 generates is a hundred megabytes that nobody needs to serve a model. So the files are read as they
-stand: proto3 with messages, enums, oneofs, maps and services, which is all that our protocols use.
+stand: proto3 with messages, enums, oneofs, maps, services and imports, which is all that our protocols use.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -33,14 +33,16 @@ _SCALARS = {
 
 
 class Protocol:
-    """The messages of some `.proto` files, in a pool of their own."""
+    """The messages of some `.proto` files, in a pool of their own; a file follows what it imports."""
 
     def __init__(self, *names: str) -> None:
         folder = files("forebay.serving.wire").joinpath("protos")
         self._pool = DescriptorPool()
-        self.files = [read_proto(name, folder.joinpath(name).read_text("utf-8")) for name in names]
-        for file in self.files:
+        self.files: list[FileDescriptorProto] = []
+        for name in names:
+            file = read_proto(name, folder.joinpath(name).read_text("utf-8"), self.files)
             self._pool.AddSerializedFile(file.SerializeToString())
+            self.files.append(file)
 
     def message(self, full_name: str) -> Any:
         """The class of a message."""
@@ -64,8 +66,8 @@ class Protocol:
         return None
 
 
-def read_proto(name: str, text: str) -> FileDescriptorProto:
-    """What protoc would make of the file *name*; raises `ValueError`.
+def read_proto(name: str, text: str, imported: Sequence[FileDescriptorProto] = ()) -> FileDescriptorProto:
+    """What protoc would make of the file *name*, which may import those *imported*; raises `ValueError`.
 
     >>> file = read_proto("a.proto", 'syntax = "proto3"; package a; message M { repeated int64 x = 1; }')
     >>> file.message_type[0].field[0].name
@@ -79,6 +81,9 @@ def read_proto(name: str, text: str) -> FileDescriptorProto:
         elif word == "package":
             file.package = reader.word()
             reader.take(";")
+        elif word == "import":
+            file.dependency.append(reader.word().strip('"'))
+            reader.take(";")
         elif word == "message":
             reader.message(file.message_type.add())
         elif word == "enum":
@@ -87,7 +92,7 @@ def read_proto(name: str, text: str) -> FileDescriptorProto:
             reader.service(file.service.add())
         else:
             raise ValueError(f"{name}: nothing begins with {word!r}")
-    _resolve(file)
+    _resolve(file, [each for each in imported if each.name in file.dependency])
     return file
 
 
@@ -192,10 +197,12 @@ def _set_type(field: FieldDescriptorProto, kind: str) -> None:
         field.type_name = kind
 
 
-def _resolve(file: FileDescriptorProto) -> None:
+def _resolve(file: FileDescriptorProto, imported: Sequence[FileDescriptorProto]) -> None:
     """Say every type by its full name, as protoc does."""
     package = f".{file.package}"
-    kinds = dict(_types(package, file.message_type, file.enum_type))
+    kinds: dict[str, int] = {}
+    for each in (*imported, file):
+        kinds |= _types(f".{each.package}", each.message_type, each.enum_type)
     for message in file.message_type:
         _fix(package, message, kinds)
     for service in file.service:
@@ -225,8 +232,10 @@ def _fix(scope: str, message: DescriptorProto, kinds: dict[str, int]) -> None:
 
 def _full_name(scope: str, name: str, kinds: dict[str, int]) -> str:
     """*name* as it is meant within *scope*: the innermost that there is."""
-    while scope:
+    while True:
         if f"{scope}.{name}" in kinds:
             return f"{scope}.{name}"
+        if not scope:
+            break
         scope = scope.rpartition(".")[0]
     raise ValueError(f"there is no type {name!r}")
