@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from forebay.workshop.convert.sources.sklearn_trees import add_tree
 from forebay.workshop.convert.tree_nodes import Nodes
 
 _IMPUTER = "SklearnSimpleImputer"
@@ -20,8 +21,14 @@ def mend() -> None:
 
 
 def _mend_trees() -> None:
-    """It hands Python booleans to protobuf, which refuses them from its version 7 on."""
+    """It hands Python booleans to protobuf, which refuses them from its version 7 on; and takes its time."""
     from skl2onnx.common import tree_ensemble  # noqa: PLC0415 (heavy)
+    from skl2onnx.operator_converters import (  # noqa: PLC0415 (heavy)
+        decision_tree,
+        gradient_boosting,
+        isolation_forest,
+        random_forest,
+    )
 
     original = tree_ensemble.add_node
 
@@ -29,6 +36,8 @@ def _mend_trees() -> None:
         original(*values, nodes_missing_value_tracks_true=int(nodes_missing_value_tracks_true), **named)
 
     tree_ensemble.add_node = add_node
+    for module in (decision_tree, gradient_boosting, isolation_forest, random_forest):
+        module.add_tree_to_attribute_pairs = add_tree
 
 
 def _mend_imputer() -> None:
