@@ -204,6 +204,7 @@ def test_what_cannot_be_done_is_told(more: dict[str, Any], told: str) -> None:
     [
         ("torch-mlp", {"optimizer": "rmsprop"}, "there is no 'rmsprop'; there is adamw, adam, sgd"),
         ("torch-mlp", {"schedule": "linear"}, "there is no 'linear'; there is onecycle, cosine, constant"),
+        ("torch-mlp", {"precision": "half"}, "there is no 'half'; there is auto, float32, bfloat16"),
         ("torch-mlp", {"shift": 3}, "it has no shift; leave that out"),
         ("keras-mlp", {"smoothing": 0.1, "shift": 1}, "it has no shift and no smoothing; leave that out"),
         ("torch-mlp", {"nonsense": 1}, "unexpected keyword argument 'nonsense'"),

@@ -109,7 +109,7 @@ def build_taught(
     held_out = _held_out(fitted, prepared, recipe, answers, scores)
     evidence = (held_out, _contest(chosen), *converted.evidence)
     report.progress(0.8, "looking which columns matter, and drawing")
-    lineage = lineage_of(prepared.facts, recipe, chosen, build_s=time.monotonic() - began)
+    lineage = lineage_of(prepared.facts, recipe, chosen, time.monotonic() - began, fitted.members)
     card = card_of(name, prepared.facts, chosen, evidence, converted)
     page = page_of(name, prepared, chosen, recipe, fitted, answers, scores, lineage)
     report.progress(1.0, f"{chosen.estimator}: {chosen.metric} {scores[chosen.metric]:.4f} on held-out rows")

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +16,7 @@ import msgspec
 
 from forebay.workshop.train.choosing import Chosen
 from forebay.workshop.train.estimators import OFFER
+from forebay.workshop.train.members import Member
 from forebay.workshop.train.preparing import Facts
 from forebay.workshop.train.recipe import Recipe
 
@@ -24,7 +26,9 @@ _WATTS = 10.0
 """What a busy core of a server is taken to draw, with its share of memory and supply."""
 
 
-def lineage_of(facts: Facts, recipe: Recipe, chosen: Chosen, build_s: float) -> dict[str, Any]:
+def lineage_of(
+    facts: Facts, recipe: Recipe, chosen: Chosen, build_s: float, members: Sequence[Member] = ()
+) -> dict[str, Any]:
     """Enough to make the model again, and to know what changed when it comes out otherwise."""
     compare_s = sum(candidate.seconds for candidate in chosen.candidates)
     return {
@@ -42,6 +46,7 @@ def lineage_of(facts: Facts, recipe: Recipe, chosen: Chosen, build_s: float) -> 
         "estimator": {
             "name": chosen.estimator,
             "parts": [msgspec.to_builtins(part) for part in chosen.parts],
+            "precision": {one.estimator.name: one.precision for one in members if one.precision},
         },
         "code": {
             "forebay": release_of("forebay"),

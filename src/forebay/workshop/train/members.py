@@ -113,6 +113,11 @@ class Member:
         return len(self._prepared.facts.classes)
 
     @property
+    def precision(self) -> str:
+        """What its network computed in while it learnt; empty where there is none."""
+        return next((str(head.precision) for head in self.heads if hasattr(head, "precision")), "")
+
+    @property
     def curve(self) -> list[dict[str, float]]:
         """Loss by epoch, where the estimator tells it."""
         return next((list(head.curve) for head in self.heads if hasattr(head, "curve")), [])

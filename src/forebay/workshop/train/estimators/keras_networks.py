@@ -170,7 +170,12 @@ def _callbacks(task: Task, steps: int, *, stops: bool) -> list[Any]:
 def _maker(kind: str, *, convolutional: bool) -> Any:
     def make(asked: Asked) -> KerasNetwork:
         own = {"epochs": 12, "dropout": 0.3} if convolutional else {}
-        without = ("shift", "smoothing", *(("width", "layers") if convolutional else ("channels",)))
+        without = (
+            "shift",
+            "smoothing",
+            "precision",
+            *(("width", "layers") if convolutional else ("channels",)),
+        )
         settings = settings_for(asked, without, **own)
         return KerasNetwork(Task(asked, kind, settings), convolutional=convolutional)
 

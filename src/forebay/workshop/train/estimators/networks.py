@@ -10,6 +10,7 @@ import numpy as np
 from forebay.core import Array
 from forebay.workshop.train.estimators.offer import CLASSES, QUANTILES, Asked, Range, Space
 from forebay.workshop.train.estimators.pace import ONECYCLE, SCHEDULES
+from forebay.workshop.train.estimators.precision import AUTO, PRECISIONS
 
 MLP_SPACE: Space = {
     "width": (32, 64, 128, 256),
@@ -35,6 +36,7 @@ class Settings:
 
     `schedule` is `onecycle` (Smith, 2018), `cosine` or `constant`; `optimizer` is `adamw`, `adam` or
     `sgd`. `shift` moves an image's pixels by up to so many at random while it is learnt.
+    `precision` is `float32`, `bfloat16`, or `auto`: the latter where this machine gains by it.
     """
 
     epochs: int = 40
@@ -50,10 +52,15 @@ class Settings:
     patience: int = 8
     shift: int = 2
     smoothing: float = 0.0
+    precision: str = AUTO
 
     def __post_init__(self) -> None:
         """Refuse words that nobody knows, instead of taking another one for them."""
-        for word, known in ((self.optimizer, OPTIMIZERS), (self.schedule, SCHEDULES)):
+        for word, known in (
+            (self.optimizer, OPTIMIZERS),
+            (self.schedule, SCHEDULES),
+            (self.precision, PRECISIONS),
+        ):
             if word not in known:
                 raise ValueError(f"there is no {word!r}; there is {', '.join(known)}")
 

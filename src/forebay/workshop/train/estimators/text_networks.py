@@ -13,6 +13,7 @@ import numpy as np
 from forebay.core import Array
 from forebay.workshop.train.estimators.networks import Task, settings_for
 from forebay.workshop.train.estimators.offer import CLASSES, NUMBERS, QUANTILES, Asked, Estimator, Range
+from forebay.workshop.train.estimators.precision import FLOAT32
 from forebay.workshop.train.estimators.torch_networks import TorchNetwork
 
 if TYPE_CHECKING:
@@ -103,8 +104,15 @@ def _embedded(task: Task, width: int) -> Any:
 
 def _maker(kind: str) -> Any:
     def make(asked: Asked) -> TextNetwork:
-        without = ("channels", "shift", *(() if kind == CLASSES else ("smoothing",)))
-        own = {"epochs": 20, "layers": 0, "dropout": 0.3, "learning_rate": 5e-3, "weight_decay": 1e-3}
+        without = ("channels", "shift", "precision", *(() if kind == CLASSES else ("smoothing",)))
+        own = {
+            "precision": FLOAT32,
+            "epochs": 20,
+            "layers": 0,
+            "dropout": 0.3,
+            "learning_rate": 5e-3,
+            "weight_decay": 1e-3,
+        }
         return TextNetwork(Task(asked, kind, settings_for(asked, without, **own)))
 
     return make

@@ -19,8 +19,10 @@ from forebay.workshop.train.estimators.networks import (
 )
 from forebay.workshop.train.estimators.offer import CLASSES, NUMBERS, QUANTILES, Asked, Estimator
 from forebay.workshop.train.estimators.pace import ONECYCLE, Pace, momentum_at, rate_at
+from forebay.workshop.train.estimators.precision import BFLOAT16, precision_for
 
 _ASKED_AT_ONCE = 1024
+_MOST_SHIFT, _SHIFTED_SHARE = 2, 8
 
 
 class TorchNetwork:
@@ -29,6 +31,7 @@ class TorchNetwork:
     def __init__(self, task: Task, *, convolutional: bool) -> None:
         self.task, self.convolutional = task, convolutional
         self.module: Any = None
+        self.precision = ""
 
     @property
     def curve(self) -> list[dict[str, float]]:
@@ -39,12 +42,15 @@ class TorchNetwork:
         """Learn, and stop early by a tenth of the rows where there are enough of them."""
         import torch  # noqa: PLC0415 (heavy)
 
-        learnt = self.task.learn_target(target)
+        learnt, settings = self.task.learn_target(target), self.task.settings
+        convolutional = self.convolutional
+        self.precision = precision_for(settings.precision, convolutional=convolutional, width=settings.width)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.task.asked.seed)
             self.module = self._built(rows.shape[1])
             batches = self._batches(rows)
-            _teach(self.module, self.task, batches, learnt, sample_weight, shifted=self.convolutional)
+            ask = _in_bfloat16(self.module) if self.precision == BFLOAT16 else self.module
+            _teach(self.module, ask, self.task, batches, learnt, sample_weight, shifted=convolutional)
         return self
 
     def _built(self, width: int) -> Any:
@@ -137,8 +143,21 @@ def _cnn(task: Task) -> Any:
     return nn.Sequential(*parts)
 
 
-def _teach(module: Any, task: Task, x: Any, target: Array, weight: Array | None, *, shifted: bool) -> None:
-    """*x* gives the rows at the places of a tensor, as *module* takes them."""
+def _in_bfloat16(module: Any) -> Any:
+    """Asks *module* so that its products are bfloat16, and its answers float32."""
+    import torch  # noqa: PLC0415 (heavy)
+
+    def ask(rows: Any) -> Any:
+        with torch.autocast("cpu", torch.bfloat16):
+            return module(rows).float()
+
+    return ask
+
+
+def _teach(
+    module: Any, ask: Any, task: Task, x: Any, target: Array, weight: Array | None, *, shifted: bool
+) -> None:
+    """*x* gives the rows at the places of a tensor, as *module* takes them; *ask* asks it while it learns."""
     import torch  # noqa: PLC0415 (heavy)
 
     settings = task.settings
@@ -157,7 +176,7 @@ def _teach(module: Any, task: Task, x: Any, target: Array, weight: Array | None,
             if len(part) < 2 <= len(learn):
                 continue  # one row alone has no spread to normalise by
             seen = _moved(x[part], task, settings.shift) if shifted else x[part]
-            loss = (loss_of(module(seen), y[part]) * w[part]).mean()
+            loss = (loss_of(ask(seen), y[part]) * w[part]).mean()
             _paced(optimizer, settings, pace.share)
             optimizer.zero_grad()
             loss.backward()
@@ -254,13 +273,21 @@ def _moved(rows: Any, task: Task, most: int) -> Any:
 
 def _maker(kind: str, *, convolutional: bool) -> Any:
     def make(asked: Asked) -> TorchNetwork:
-        own = {"epochs": 12, "dropout": 0.3, "smoothing": 0.05} if convolutional else {}
+        own: dict[str, Any] = {}
+        if convolutional:
+            own = {"epochs": 12, "dropout": 0.3, "smoothing": 0.05, "shift": _shift(asked)}
         without: tuple[str, ...] = ("width", "layers") if convolutional else ("channels", "shift")
         without += () if kind == CLASSES else ("smoothing",)
         settings = settings_for(asked, without, **own)
         return TorchNetwork(Task(asked, kind, settings), convolutional=convolutional)
 
     return make
+
+
+def _shift(asked: Asked) -> int:
+    """By how many pixels a picture may move and still show the same: of 8 by 8 pixels, by one."""
+    sides = asked.image[1:] if asked.image is not None else (0,)
+    return min(_MOST_SHIFT, min(sides) // _SHIFTED_SHARE)
 
 
 TORCH = (
