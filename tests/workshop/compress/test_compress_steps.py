@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,7 @@ def test_the_same_step_gives_the_same_bytes(name: str, dense: Source) -> None:
 def test_what_a_step_cannot_work_on_it_says(dense: Source, convolutional: Source) -> None:
     for source, name, told in (
         (dense, "trees-1/2", "no single ensemble of trees"),
+        (dense, "tree-tensors", "no single ensemble of trees"),
         (dense, "blocks-1/2", "0 residual blocks"),
         (dense, "onnxruntime", "in ONNX Runtime already"),
         (dense, "slim", "as simple as can be"),
@@ -179,6 +182,53 @@ def test_half_the_trees_answer_nearly_as_all_of_them(forest: Source) -> None:
     assert len(draft.graph) < 0.6 * len(forest.draft().graph)
     before, after = (accuracy(forest, each, rows_for(forest, TEST)) for each in (forest.draft(), draft))
     assert after > before - 0.03
+
+
+def _boosters() -> Iterator[tuple[str, Any, Any, Any]]:
+    """Ensembles of every make, with rows that have gaps where the make knows gaps."""
+    from lightgbm import LGBMClassifier  # noqa: PLC0415 (heavy)
+    from sklearn.datasets import load_diabetes  # noqa: PLC0415 (heavy)
+    from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor  # noqa: PLC0415 (heavy)
+    from xgboost import XGBClassifier  # noqa: PLC0415 (heavy)
+
+    images, labels = digits()
+    gaps = np.where(np.random.default_rng(0).random(images.shape) < 0.1, np.nan, images).astype(np.float32)
+    rows, truth = load_diabetes(return_X_y=True)
+    rows = rows.astype(np.float32)
+    holes = np.where(np.random.default_rng(1).random(rows.shape) < 0.1, np.nan, rows).astype(np.float32)
+    yield "RandomForestRegressor", RandomForestRegressor(20, random_state=0), rows, truth
+    yield "HistGradientBoostingRegressor", HistGradientBoostingRegressor(max_iter=30), holes, truth
+    yield "LGBMClassifier", LGBMClassifier(n_estimators=8, verbose=-1), gaps, labels
+    yield "XGBClassifier", XGBClassifier(n_estimators=8, max_depth=4), gaps, labels.astype(int)
+
+
+def test_trees_as_tensors_answer_as_trees_do_gaps_and_all(tmp_path: Path) -> None:
+    for name, model, rows, truth in _boosters():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # LightGBM on names of columns
+            convert(model.fit(rows[:300], truth[:300]), rows[:50]).save(tmp_path / name)
+        source = Source.at(tmp_path / name)
+        given = source.info.signature.inputs[0].name
+        draft = BY_NAME["tree-tensors"].make(source.draft(), bench_of(source, Rows({given: rows[:300]})))
+        operators = {node.op_type for node in draft.proto().graph.node}
+        assert not any("Tree" in operator for operator in operators), name
+        before, after = (
+            ort.InferenceSession(each.graph, providers=["CPUExecutionProvider"]).run(None, {given: rows})
+            for each in (source.draft(), draft)
+        )
+        for one, other in zip(before, after, strict=True):
+            if one.dtype.kind == "f":
+                np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(one).max(), err_msg=name)
+            else:
+                assert (one == other).mean() > 0.999, name
+
+
+def test_a_forest_as_tensors_says_the_same_labels_and_goes_with_fewer_trees(forest: Source) -> None:
+    bench = bench_of(forest, rows_for(forest, TUNE))
+    half = BY_NAME["trees-1/2"].make(forest.draft(), bench)
+    draft = BY_NAME["tree-tensors"].make(half, bench)
+    before, after = (accuracy(forest, each, rows_for(forest, TEST)) for each in (half, draft))
+    assert before == after
 
 
 def test_a_forest_teaches_a_network_that_answers_by_the_same_names(forest: Source) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from forebay.workshop.compress.drafts import TooLong
 from forebay.workshop.compress.keep import Verdict, margin
-from forebay.workshop.compress.steps import Stage, Step
+from forebay.workshop.compress.steps import Price, Stage, Step
 from forebay.workshop.compress.trial import Place, attempt
 from forebay.workshop.compress.tried import Log, Outcome, Tried
 from forebay.workshop.compress.wishes import Goal, Listener
@@ -31,7 +31,7 @@ def explore(
     for single steps: the best recipes have several. What *log* knows is not tried again.
     """
     _tell_missing(place.steps.values(), listener)
-    singles = [(step.name,) for step in sorted(place.steps.values(), key=lambda step: step.price)]
+    singles = [(step.name,) for step in in_turns(place.steps.values())]
     now_s = clock()
     found = try_all(place, log, listener, singles, now_s + _ALONE * (until_s - now_s), clock)
     found += try_all(place, log, listener, list(combined(place, found)), until_s, clock)
@@ -42,6 +42,20 @@ def explore(
         if recipe not in known:
             listener({"kind": "log", "step": "try", "text": f"no time was left for {recipe[0]}"})
     return found
+
+
+def in_turns(steps: Iterable[Step]) -> list[Step]:
+    """Cheap ones first; of those that cost alike one of each family, then the second of each, and so on.
+
+    What is left when the time is over is then more of what has been tried, and not something else.
+    """
+    turn: dict[tuple[Price, str], int] = {}
+    ordered = []
+    for step in steps:
+        family = step.price, step.family
+        turn[family] = turn.get(family, 0) + 1
+        ordered.append(((step.price, turn[family]), step))
+    return [step for _, step in sorted(ordered, key=lambda each: each[0])]
 
 
 def _tell_missing(steps: Iterable[Step], listener: Listener) -> None:

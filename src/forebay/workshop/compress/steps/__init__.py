@@ -15,6 +15,7 @@ from forebay.workshop.compress.steps.neurons import fewer_neurons
 from forebay.workshop.compress.steps.step import Price, Stage, Step
 from forebay.workshop.compress.steps.students import convolution_student, dense_student
 from forebay.workshop.compress.steps.tree_students import tree_student
+from forebay.workshop.compress.steps.tree_tensors import tree_tensors
 from forebay.workshop.compress.steps.trees import fewer_trees
 
 STEPS: tuple[Step, ...] = (
@@ -23,6 +24,7 @@ STEPS: tuple[Step, ...] = (
     Step("onnxruntime", Stage.BACKEND, Price.INSTANT, backends.onnxruntime),
     Step("slim", Stage.GRAPH, Price.INSTANT, tidying.slim, needs="onnxslim"),
     Step("optimised", Stage.GRAPH, Price.INSTANT, tidying.optimised),
+    Step("tree-tensors", Stage.GRAPH, Price.INSTANT, tree_tensors),
     Step("fp16", Stage.PRECISION, Price.INSTANT, precision.half),
     Step("int8-dynamic", Stage.PRECISION, Price.INSTANT, precision.int8_dynamic),
     Step("int4-weights", Stage.PRECISION, Price.INSTANT, precision.int4_weights, needs="onnx_ir"),
@@ -38,6 +40,23 @@ STEPS: tuple[Step, ...] = (
     Step("low-rank-1/4", Stage.SHAPE, Price.INSTANT, low_rank(1 / 4)),
     Step("low-rank-1/16", Stage.SHAPE, Price.INSTANT, low_rank(1 / 16)),
     Step("low-rank-1/32", Stage.SHAPE, Price.INSTANT, low_rank(1 / 32)),
+    Step("student-32", Stage.SHAPE, Price.TRAINS, dense_student((32,)), needs="torch"),
+    Step("student-128-64", Stage.SHAPE, Price.TRAINS, dense_student((128, 64)), needs="torch"),
+    Step("student-conv-8-16", Stage.SHAPE, Price.TRAINS, convolution_student((8, 16)), needs="torch"),
+    Step(
+        "student-128-64-matched",
+        Stage.SHAPE,
+        Price.TRAINS,
+        dense_student((128, 64), matched=True),
+        needs="torch",
+    ),
+    Step(
+        "student-conv-8-16-matched",
+        Stage.SHAPE,
+        Price.TRAINS,
+        convolution_student((8, 16), matched=True),
+        needs="torch",
+    ),
     Step("low-rank-1/4-tuned", Stage.SHAPE, Price.TRAINS, low_rank_tuned(1 / 4), needs="torch"),
     Step("low-rank-1/16-tuned", Stage.SHAPE, Price.TRAINS, low_rank_tuned(1 / 16), needs="torch"),
     Step("low-rank-1/32-tuned", Stage.SHAPE, Price.TRAINS, low_rank_tuned(1 / 32), needs="torch"),
@@ -62,23 +81,6 @@ STEPS: tuple[Step, ...] = (
             ("student-forest-8x128", 8, 128),
             ("student-forest-32x256", 32, 256),
         )
-    ),
-    Step("student-32", Stage.SHAPE, Price.TRAINS, dense_student((32,)), needs="torch"),
-    Step("student-128-64", Stage.SHAPE, Price.TRAINS, dense_student((128, 64)), needs="torch"),
-    Step("student-conv-8-16", Stage.SHAPE, Price.TRAINS, convolution_student((8, 16)), needs="torch"),
-    Step(
-        "student-128-64-matched",
-        Stage.SHAPE,
-        Price.TRAINS,
-        dense_student((128, 64), matched=True),
-        needs="torch",
-    ),
-    Step(
-        "student-conv-8-16-matched",
-        Stage.SHAPE,
-        Price.TRAINS,
-        convolution_student((8, 16), matched=True),
-        needs="torch",
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -43,6 +44,16 @@ class Step:
     make: Callable[[Draft, Bench], Draft]
     needs: str = ""
     extra: str = "compress"
+
+    @property
+    def family(self) -> str:
+        """The name without its numbers.
+
+        >>> step = Step("neurons-1/2", Stage.SHAPE, Price.TRAINS, lambda draft, bench: draft)
+        >>> step.family
+        'neurons'
+        """
+        return re.split(r"-\d", self.name)[0]
 
     @property
     def missing(self) -> bool:
