@@ -12,7 +12,8 @@ from forebay.workshop.train.features import some
 
 _ROWS = 500
 _MOST_COLUMNS = 60
-_TIMES = 3
+_MOST_TIMES = 3
+_MOST_ASKED = 20_000
 _ASKED_AT_ONCE = 10_000
 
 
@@ -25,8 +26,8 @@ def importances(
 ) -> dict[str, float]:
     """By how much *worth* falls when a column's values are given to other rows, the most important first.
 
-    *worth* is told answers and the places of the rows they belong to. Nothing is measured where there
-    are more than sixty columns: it would take longer than the fit.
+    *worth* is told answers and the places of the rows they belong to. Few columns are shuffled
+    thrice each. Nothing is measured where there are more than sixty: it would take longer than the fit.
     """
     if len(names) > _MOST_COLUMNS:
         return {}
@@ -35,13 +36,14 @@ def importances(
     places = np.arange(count) if count <= _ROWS else np.sort(draw.choice(count, _ROWS, replace=False))
     shown = some(rows, places)
     whole = worth(answers(shown), places)
+    times = int(np.clip(_MOST_ASKED // (len(places) * len(names)), 1, _MOST_TIMES))
     changed = [
         _shuffled(shown, place, draw.permutation(len(places)))
         for place in range(len(names))
-        for _ in range(_TIMES)
+        for _ in range(times)
     ]
     told = _answered(answers, changed)
-    falls = np.array([whole - worth(one, places) for one in told]).reshape(len(names), _TIMES).mean(axis=1)
+    falls = np.array([whole - worth(one, places) for one in told]).reshape(len(names), times).mean(axis=1)
     found = dict(zip(names, falls.tolist(), strict=True))
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 

@@ -18,7 +18,6 @@ _UNBALANCED = 0.1
 _MANY_MISSING = 0.5
 _MANY_TEXTS = 50
 _LEAKING = 0.999
-_HALF = 0.5
 _LOOKED_AT_ROWS = 5_000
 _LOOKED_AT_COLUMNS = 60
 
@@ -89,7 +88,7 @@ def _leaking(aspect: Aspect) -> list[str]:
 
 
 def _tells(series: pl.Series, target: Array, aspect: Aspect) -> bool:
-    from sklearn import metrics, tree  # noqa: PLC0415 (heavy)
+    from sklearn import tree  # noqa: PLC0415 (heavy)
 
     kinds = {column.name: column.kind for column in aspect.choice.columns}
     if kinds[series.name] is not Kind.NUMBER:
@@ -106,8 +105,15 @@ def _tells(series: pl.Series, target: Array, aspect: Aspect) -> bool:
             .fit(values, target)
             .predict(values)
         )
-        if np.mean(told == target) < _HALF:  # far from it, and F1 takes its time
-            return False
-        return bool(metrics.f1_score(target, told, average="macro", zero_division=0.0) >= _LEAKING)
+        return _macro_f1(target, told) >= _LEAKING
     correlation = np.corrcoef(values[:, 0], target)[0, 1] if values.std() > 0 else 0.0
     return bool(abs(correlation) >= _LEAKING)
+
+
+def _macro_f1(target: Array, told: Array) -> float:
+    """As scikit-learn's own, which takes a hundred times as long for a column."""
+    classes = np.unique(target)
+    truth, said = np.searchsorted(classes, target), np.searchsorted(classes, told)
+    right = np.bincount(truth[truth == said], minlength=len(classes))
+    counts = np.bincount(truth, minlength=len(classes)) + np.bincount(said, minlength=len(classes))
+    return float(np.mean(2 * right / counts))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from forebay.workshop.convert.sources.sklearn_parts import parts
 from forebay.workshop.convert.sources.sklearn_trees import add_tree
 from forebay.workshop.convert.tree_nodes import Nodes
 
@@ -18,6 +19,7 @@ def mend() -> None:
     """Make the converters do what they should; harmless when done already."""
     _mend_trees()
     _mend_imputer()
+    _mend_options()
 
 
 def _mend_trees() -> None:
@@ -72,3 +74,19 @@ def _is_plain(operator: Any) -> bool:
     return bool(
         np.isnan(imputer.missing_values) and statistics.dtype.kind == "f" and np.isfinite(statistics).all()
     )
+
+
+def _mend_options() -> None:
+    """It looks into every attribute of every tree for a pipeline that options may belong to."""
+    from skl2onnx import _parse, convert  # noqa: PLC0415 (heavy)
+
+    original = convert._process_options  # noqa: SLF001 (there is no public way)
+
+    def process_options(model: Any, options: Any) -> Any:
+        named = options is not None and any(isinstance(name, str) for name in options)
+        if named or any(hasattr(part, "steps") for _, part in parts(model)):
+            return original(model, options)
+        return options
+
+    for module in (convert, _parse):
+        module._process_options = process_options  # noqa: SLF001 (see above)
