@@ -11,8 +11,9 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
 from forebay.core.errors import ForebayError
-from forebay.workshop.train import Trained, train
+from forebay.workshop.train import Chosen, Recipe, Reporter, Trained, build, prepare, read, train
 from forebay.workshop.train.blending import blend, loss_for, temperature_for, weights_for
+from forebay.workshop.train.choosing import Part
 from forebay.workshop.train.estimators.pace import Pace, momentum_at, rate_at
 from forebay.workshop.train.fitted import calibrated
 from forebay.workshop.train.trials import Candidate, Trials
@@ -226,3 +227,17 @@ def test_an_estimator_that_is_not_installed_is_missed_with_the_line_to_type(
     monkeypatch.setitem(__import__("sys").modules, "catboost", None)
     with pytest.raises(ForebayError, match=r"pip install 'forebay.boost.'"):
         train(*load_iris(return_X_y=True), estimator="catboost", folds=2)
+
+
+def test_trials_that_took_more_than_the_budget_leave_the_final_fit_as_long_as_they_had() -> None:
+    data = load_breast_cancer()
+    params: dict[str, Any] = {"epochs": 150, "patience": 150}
+    recipe = Recipe("target", estimator="torch-mlp", time_budget_s=1.0, parameters=params)
+    heard: list[Any] = []
+    report = Reporter(heard.append, "build")
+    prepared = prepare(read(data.data, data.target), recipe, report)
+    tried = Candidate("torch-mlp", {"macro_f1": 0.9}, {"macro_f1": 0.0}, 300.0, params=params, by_fold=(0.9,))
+    parts = (Part("torch-mlp", 1.0, params),)
+    chosen = Chosen("torch-mlp", "macro_f1", 1, (tried,), parts=parts, took_s=300.0)
+    build(prepared, chosen, recipe, report)
+    assert max(event.get("epoch", 0) for event in heard) == 150
