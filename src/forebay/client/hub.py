@@ -22,6 +22,7 @@ from forebay.client.publishing import Said, card_text, compress_request, start_p
 from forebay.client.results import (
     Alias,
     AuditEntry,
+    AuditVerification,
     Deployment,
     Items,
     Job,
@@ -439,6 +440,17 @@ class Hub:
         """Who did what in the project, or *everywhere*, the newest first, from below number *before* on."""
         query = {"limit": limit, "before": before, "project": None if everywhere else self.project}
         return Listing(self._door.ask("GET", "/api/v1/audit", Items[AuditEntry], query=query).items)
+
+    def verify_audit(self, known: str | None = None) -> AuditVerification:
+        """Read the whole audit, and find what was altered, removed or added; *known* is an earlier head."""
+        query = {"known": known}
+        path = "/api/v1/audit/verification"
+        return self._door.ask("GET", path, AuditVerification, query=query, timeout_s=_LONG_S)
+
+    def export_audit(self, *, everywhere: bool = False) -> bytes:
+        """Every deed in the project, or *everywhere*, oldest first, as JSON Lines."""
+        query = {"project": None if everywhere else self.project}
+        return self._door.send("GET", "/api/v1/audit/export", query=query, timeout_s=_LONG_S).content
 
     def nodes(self) -> Listing[Node]:
         """The nodes that this hub has heard of."""

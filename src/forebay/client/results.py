@@ -97,15 +97,30 @@ class Keep(Shown, frozen=True):
 
 
 class AuditEntry(Shown, frozen=True):
-    """Who did what: the key `key_id` did `action` to `subject`; `detail` says why, and against what."""
+    """Who did what: `who` (a key's id) did `action` to `subject` from the address `origin`.
+
+    `outcome` is done, refused or failed; `detail` says why, and against what; `hash` chains it to the deed
+    before it.
+    """
 
     number: int
     time: datetime
     project: str
-    key_id: str
+    who: str
     action: str
     subject: str
+    origin: str = ""
+    outcome: str = "done"
     detail: dict[str, str] = msgspec.field(default_factory=dict)
+    hash: str = ""
+
+
+class AuditVerification(Shown, frozen=True):
+    """How many deeds were read, what is wrong with them, and the end of the chain, to be noted elsewhere."""
+
+    deeds: int
+    faults: list[str]
+    head: str
 
 
 class Model(Shown, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,19 @@ def test_what_a_hub_has_made_smaller_passes_the_gate_by_itself(
     assert made["evidence"][0]["data_digest"] == developer.json("keep", name)["data"]
     developer.run("alias", f"{name}:2", "champion")
     assert developer.json("deploy", f"{name}@champion")["notes"] == []
+
+
+def test_the_audit_is_proved_and_exported(shell: Shell, developer: Shell) -> None:
+    assert "may not projects" in developer.refused("audit", "verify")
+    said = shell.run("audit", "verify").stdout
+    assert "no faults; the chain ends with" in said
+    head = said.split()[-1]
+    assert shell.json("audit", "verify", "--known", head)["faults"] == []
+    lines = [json.loads(line) for line in shell.run("audit", "export", "--everywhere").stdout.splitlines()]
+    assert [line["number"] for line in lines] == list(range(1, len(lines) + 1))
+    assert lines[int(head.split(":")[0]) - 1]["hash"] == head.split(":")[1]
+    forged = f"{head.split(':')[0]}:{'0' * 64}"
+    done = shell.run("audit", "verify", "--known", forged, check=False)
+    assert done.returncode == 1
+    assert "is another than the one that was noted" in done.stdout
+    assert "find out who could write to the database" in done.stderr

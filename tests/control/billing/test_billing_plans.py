@@ -162,7 +162,7 @@ def test_what_cannot_be_is_refused(book: PlanBook) -> None:
 def test_what_was_said_stands_and_who_said_it(database: Database, book: PlanBook) -> None:
     book.create(plan(), "k7")
     book.use("default", "team", "k8")
-    deeds = [(entry.action, entry.subject, entry.key_id) for entry in Audit(database).entries(None)]
+    deeds = [(entry.action, entry.subject, entry.who) for entry in Audit(database).entries(None)]
     assert deeds[:2] == [("plan.used", "default", "k8"), ("plan.created", "team", "k7")]
     for change in ("UPDATE plans SET terms = '{}'", "DELETE FROM plan_uses"):
         with pytest.raises(DatabaseError, match="only appended to"), database.write() as session:

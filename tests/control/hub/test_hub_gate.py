@@ -196,7 +196,7 @@ def test_an_override_needs_its_own_permission_and_leaves_an_entry(
     assert deployed(admin, harmful, **WHY).status_code == 200  # asked twice, as clients do
     entry, first = admin.get("/api/v1/audit").json()["items"]
     me = admin.get("/api/v1/me").json()
-    assert (entry["key_id"], entry["project"], entry["subject"]) == (me["key_id"], "default", "digits:2")
+    assert (entry["who"], entry["project"], entry["subject"]) == (me["key_id"], "default", "digits:2")
     assert entry["action"] == "gate.overridden"
     assert entry["detail"]["reason"] == "for the fair on Saturday"
     assert "accuracy lost 0.8 points, 0.5 are allowed" in entry["detail"]["refusal"]

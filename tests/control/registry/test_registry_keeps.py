@@ -89,7 +89,7 @@ def test_once_set_only_an_override_changes_it(keeps: Keeps, original: VersionRec
     assert keeps.get(*DIGITS).promises == A_POINT
     changed, first = audit.entries("default")
     assert (first.action, first.subject, first.detail["keep"]) == ("keep.set", "digits", "accuracy>=-0.5")
-    assert (changed.action, changed.key_id) == ("keep.changed", "0a1b2c3d")
+    assert (changed.action, changed.who) == ("keep.changed", "0a1b2c3d")
     assert changed.detail["reason"] == "for the fair on Saturday"
     assert "was to keep accuracy>=-1" in changed.detail["refusal"]
 
@@ -155,7 +155,7 @@ def test_an_override_is_written_down_with_the_figure_and_the_reason(
     harmful = add("harmful", finding(change=-0.8))
     registry.set_alias(*DIGITS, "champion", harmful, gate=Gate(OPEN.nodes, WHY))
     [entry, _] = audit.entries("default")
-    assert (entry.action, entry.subject, entry.key_id) == ("gate.overridden", "digits:2", "0a1b2c3d")
+    assert (entry.action, entry.subject, entry.who) == ("gate.overridden", "digits:2", "0a1b2c3d")
     assert entry.detail["reason"] == "for the fair on Saturday"
     assert "accuracy lost 0.8 points, 0.5 are allowed" in entry.detail["refusal"]
 
@@ -265,7 +265,7 @@ def test_a_deed_that_failed_is_not_written_down(database: Database, audit: Audit
     assert audit.entries(None) == []
 
 
-@pytest.mark.parametrize("change", [update(AuditRow).values(key_id="me"), delete(AuditRow)])
+@pytest.mark.parametrize("change", [update(AuditRow).values(who="me"), delete(AuditRow)])
 def test_nobody_rewrites_the_audit(database: Database, audit: Audit, change: Any) -> None:
     with database.write() as session:
         record_deed(session, Deed("default", "k", "thing.done", "it"))

@@ -8,10 +8,10 @@ import click
 
 from forebay.app.cli import paper
 from forebay.app.cli.frame import Talk, talking
-from forebay.client.results import AuditEntry, Keep
+from forebay.client.results import AuditEntry, AuditVerification, Keep
 from forebay.core import ModelRef
 from forebay.core.artifact import is_digest
-from forebay.core.errors import Malformed
+from forebay.core.errors import Broken, Malformed
 
 
 @click.command()
@@ -89,20 +89,55 @@ def _show(kept: Keep) -> None:
     )
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many."
 )
 @click.option("--before", type=click.IntRange(1), metavar="NUMBER", help="Only what is older than this.")
-@click.option("--everywhere", is_flag=True, help="Of every project, for administrators.")
+@click.option("--everywhere", is_flag=True, help="Of every project, for operators.")
 @talking
 def audit(talk: Talk, limit: int, before: int | None, everywhere: bool) -> None:
-    """Say who did what, the newest first: overrides with their reasons, and changes of promises."""
+    """Say who did what, from where, and what was refused, the newest first."""
+    if click.get_current_context().invoked_subcommand:
+        return
     found = talk.hub.audit(limit=limit, before=before, everywhere=everywhere)
-    names = ("Number", "Time", "Project", "Key", "Action", "Subject", "Detail")
+    names = ("Number", "Time", "Project", "Who", "From", "Action", "Subject", "Outcome", "Detail")
     talk.answer(found, lambda: paper.table(names, map(_row, found), empty="Nothing stands in the audit yet."))
+
+
+@audit.command("verify")
+@click.option(
+    "--known", metavar="HEAD", help="What this command printed earlier, and somebody kept elsewhere."
+)
+@talking
+def verify_audit(talk: Talk, known: str | None) -> None:
+    """Read all of it: what was altered, removed or put between is found; for operators.
+
+    It prints the end of the chain. Whoever keeps that elsewhere finds with --known also a chain that was
+    written anew from its beginning.
+    """
+    found = talk.hub.verify_audit(known)
+    talk.answer(found, lambda: _show_verification(found))
+    if found.faults:
+        raise Broken("the audit is not as it was written down; find out who could write to the database")
+
+
+def _show_verification(found: AuditVerification) -> None:
+    for fault in found.faults:
+        paper.line(fault)
+    faults = len(found.faults) or "no"
+    paper.line(f"read {found.deeds} deeds: {faults} faults; the chain ends with {found.head}")
+
+
+@audit.command("export")
+@click.option("--everywhere", is_flag=True, help="Of every project, for operators.")
+@talking
+def export_audit(talk: Talk, everywhere: bool) -> None:
+    """Print every deed, oldest first, as JSON Lines."""
+    click.echo(talk.hub.export_audit(everywhere=everywhere), nl=False)
 
 
 def _row(entry: AuditEntry) -> list[object]:
     told = "; ".join(f"{name}: {text}" for name, text in entry.detail.items() if text)
-    return [entry.number, entry.time, entry.project, entry.key_id, entry.action, entry.subject, told]
+    where = [entry.project, entry.who, entry.origin]
+    return [entry.number, entry.time, *where, entry.action, entry.subject, entry.outcome, told]

@@ -6,7 +6,7 @@ the snapshot in the same transaction.
 """
 
 from forebay.control.access.access import DEFAULT_PROJECT, Access, no_project
-from forebay.control.access.audit import Audit, AuditEntry
+from forebay.control.access.audit import Audit, AuditEntry, AuditVerification
 from forebay.control.access.handing import check_handing_on, check_power
 from forebay.control.access.permissions import PERMISSIONS, Role, permissions_of
 from forebay.control.access.records import KeyRecord, ProjectRecord
@@ -18,6 +18,7 @@ __all__ = [
     "Access",
     "Audit",
     "AuditEntry",
+    "AuditVerification",
     "KeyRecord",
     "KeyScope",
     "ProjectRecord",

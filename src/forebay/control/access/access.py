@@ -27,7 +27,7 @@ from forebay.control.access.permissions import Role
 from forebay.control.access.records import KeyRecord, ProjectRecord
 from forebay.control.access.scope import KeyScope, checked_scope
 from forebay.control.access.tables import KeyRow, ProjectRow, SecretRow
-from forebay.control.store import Database, bump
+from forebay.control.store import Database, Deed, bump, record_deed
 from forebay.core import KeyGrant, Permission, Principal, checked_name, digest_of_secret, new_key
 from forebay.core.errors import Conflict, Malformed, NotFound, NotReady, Unauthenticated
 
@@ -106,6 +106,7 @@ class Access:
             project_row(session, project)
             key = fresh_key(session)
             row = add_key(session, key, project, role, name, scope, now, expires_at)
+            _tell(session, project, "key.created", key.id, {"role": role, "name": name, "scope": row.scope})
             bump(session)
         return record_of(row), key.secret
 
@@ -129,7 +130,9 @@ class Access:
     def revoke_key(self, project: str, key_id: str) -> None:
         """Refuse this key from now on, all its secrets; raises `NotFound` unless *project* has it."""
         with self._database.write() as session:
-            self._one(session, project, key_id).revoked_at = self._clock()
+            row = self._one(session, project, key_id)
+            row.revoked_at = self._clock()
+            _tell(session, project, "key.revoked", key_id, {"role": row.role, "name": row.name})
             bump(session)
 
     def rotate_key(self, project: str, key_id: str, overlap: timedelta) -> tuple[KeyRecord, str]:
@@ -149,6 +152,7 @@ class Access:
             key = new_key(key_id)
             session.add(SecretRow(digest=key.digest, key_id=key_id, made_at=now))
             row.rotated_at = now
+            _tell(session, project, "key.rotated", key_id, {"old_until": end.isoformat()})
             bump(session)
         return record_of(row), key.secret
 
@@ -158,6 +162,7 @@ class Access:
         try:
             with self._database.write() as session:
                 session.add(row)
+                _tell(session, row.name, "project.created", row.name, {})
         except IntegrityError as error:
             raise Conflict(f"there is a project {name!r} already") from error
         return ProjectRecord(row.name, row.created_at)
@@ -185,6 +190,10 @@ class Access:
         if row is None:
             raise NotFound(f"no key {key_id[:80]!r} in the project {project!r}; GET its keys lists them")
         return row
+
+
+def _tell(session: Session, project: str, action: str, subject: str, detail: dict[str, str]) -> None:
+    record_deed(session, Deed(project, "", action, subject, detail), instead=True)
 
 
 def no_project(name: str) -> NotFound:

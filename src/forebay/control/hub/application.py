@@ -19,6 +19,7 @@ from forebay.control.hub.measure import Measured
 from forebay.control.hub.problems import Problem, add_common_problems, install_problems
 from forebay.control.hub.routes import ROUTERS
 from forebay.control.hub.services import HubLimits, Services
+from forebay.control.hub.telling import Strangers
 from forebay.control.monitor import HubMetrics
 
 SERVED_WITH: dict[str, Any] = {
@@ -76,6 +77,7 @@ def application(
     app.state.watch = Watch(services.deployments, services.database.changes)
     app.state.stopping = asyncio.Event()
     app.state.uploads = anyio.CapacityLimiter(_UPLOADS)
+    app.state.strangers = Strangers()
     install_problems(app)
     app.add_middleware(Measured, metrics=app.state.metrics)
     app.add_middleware(Border, body_bytes=app.state.limits.body_bytes)

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from forebay.control.hub.problems import problem_for
+from forebay.control.hub.telling import errand_of, tell
 from forebay.core.errors import ForebayError, Slow, TooLarge
 
 _log = logging.getLogger("forebay.hub.access")
@@ -26,7 +27,7 @@ class Border:
     Gives each request an id (the caller's own `X-Request-Id`, if it is a plain one) and says it in the
     answer; reads no body beyond *body_bytes* unless the route has called `allow_body`, and waits for
     no body that has paused for half a minute; answers what nobody has foreseen; writes one line a request,
-    without query and headers, where secrets could stand.
+    without query and headers, where secrets could stand; sees to it that the audit hears of what was refused.
     """
 
     def __init__(self, app: ASGIApp, body_bytes: int) -> None:
@@ -68,7 +69,8 @@ class _Passage:
         self._declared_bytes = _number(headers.get(b"content-length", b""))
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         self._id = given if _ID.fullmatch(given) else secrets.token_hex(8)
-        scope.setdefault("state", {}).update(request_id=self._id, passage=self)
+        self._errand = errand_of(scope)
+        scope.setdefault("state", {}).update(request_id=self._id, passage=self, errand=self._errand)
 
     async def receive(self) -> Message:
         if self._arrived:
@@ -87,6 +89,7 @@ class _Passage:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            await tell(self._scope, self._errand, self.status)
             message = {**message, "headers": [*message["headers"], (b"x-request-id", self._id.encode())]}
         await self._send(message)
 

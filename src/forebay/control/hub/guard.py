@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 
 from forebay.control.access import no_project
 from forebay.control.hub.services import Caller, Hub
+from forebay.control.hub.telling import deed_of
 from forebay.control.registry import Gate, Override
 from forebay.core import Permission, Principal
 from forebay.core.errors import Broken
@@ -24,11 +25,12 @@ FOR_EVERY_KEY = frozenset({("GET", "/api/v1/me"), ("GET", "/api/v1/projects"), (
 _ASKS: dict[Callable[..., object], Permission] = {}
 
 
-def allowed(permission: Permission) -> Callable[[Principal], Principal]:
+def allowed(permission: Permission) -> Callable[[Request, Principal], Principal]:
     """A dependency: the caller, if their key has *permission*; raises `Forbidden`."""
 
-    def check(who: Caller) -> Principal:
+    def check(request: Request, who: Caller) -> Principal:
         who.require(permission)
+        _set_out(request, who, permission)
         return who
 
     _ASKS[check] = permission
@@ -45,10 +47,18 @@ def in_project(permission: Permission) -> Callable[[str, Request, Principal, Hub
     def check(project: str, request: Request, who: Caller, hub: Hub) -> Principal:
         enter(who, project, hub)
         who.require(permission, request.path_params.get("model"))
+        _set_out(request, who, permission)
         return who
 
     _ASKS[check] = permission
     return check
+
+
+def _set_out(request: Request, who: Principal, permission: Permission) -> None:
+    """From now on the audit hears of what is done, unless it only reads, or is one of a node's many words."""
+    if request.method in ("GET", "HEAD") or permission is Permission.NODE or "/blobs" in request.url.path:
+        return
+    request.state.errand.deed = deed_of(request.scope, who.project)
 
 
 def permissions_asked(route: APIRoute) -> frozenset[Permission]:

@@ -56,7 +56,7 @@ def caller(request: Request, _documented: Annotated[object, Security(_BEARER)] =
     """Who is calling, by `Authorization: Bearer KEY` or Basic with the key as password."""
     address = request.client.host if request.client is not None else ""
     found = services(request).access.identify(request.headers.get("authorization"), address)
-    request.state.key_id = found.key_id
+    request.state.key_id = request.state.errand.who = found.key_id
     return found
 
 

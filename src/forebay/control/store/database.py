@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
+from forebay.control.store.audit import ERRAND, write_deeds
 from forebay.control.store.changes import Changes, bumped
 from forebay.core.errors import ForebayError, NotReady, StorageFull
 
@@ -51,7 +52,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction: all of it or, when the block raises, nothing.
+        """A transaction: all of it or, when the block raises, nothing. What is done is in the audit with it.
 
         On SQLite it takes the write lock at once, so that two never upgrade into a deadlock. Raises
         `NotReady` while the database is locked or away.
@@ -59,6 +60,10 @@ class Database:
         with honest_errors(), self._sessions.begin() as session:
             session.connection(execution_options={"forebay_write": True})
             yield session
+            told = write_deeds(session)
+        errand = ERRAND.get()
+        if told and errand is not None:
+            errand.written = True
         if bumped(session):
             self.changes.announce()
 

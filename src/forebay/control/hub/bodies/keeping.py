@@ -28,7 +28,9 @@ _DEED: JsonDict = {
     "number": 7,
     "time": _TIME,
     "project": "default",
-    "key_id": "0a1b2c3d",
+    "who": "0a1b2c3d",
+    "origin": "192.0.2.7",
+    "outcome": "done",
     "action": "gate.overridden",
     "subject": "digits:2",
     "detail": {
@@ -36,6 +38,7 @@ _DEED: JsonDict = {
         "0.5 are allowed",
         "reason": "for the fair on Saturday, version 1 is too slow",
     },
+    "hash": "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c",
 }
 
 
@@ -97,17 +100,23 @@ class KeepAnswer(Told):
 
 
 class AuditAnswer(Told):
-    """One deed: the key `key_id` did `action` to `subject`; `detail` says why, and against what."""
+    """One deed: `who` (a key's id) did `action` to `subject` from `origin`; `detail` says why.
+
+    `hash` is the SHA-256 over this deed and the hash of the one before it.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_DEED]})
 
     number: int
     time: datetime
     project: str
-    key_id: str
+    who: str
+    origin: str
     action: str
     subject: str
+    outcome: str
     detail: dict[str, str]
+    hash: str
 
 
 class AuditList(Told):
@@ -116,3 +125,13 @@ class AuditList(Told):
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_DEED]}]})
 
     items: list[AuditAnswer]
+
+
+class AuditVerification(Told):
+    """How many deeds were read, what is wrong with them, and the end of the chain."""
+
+    deeds: int = Field(examples=[1204])
+    faults: list[str] = Field(examples=[["deed 17 is not as it was written down"]])
+    head: str = Field(
+        description="To be noted elsewhere, and to be given back as `known`.", examples=["1204:b5bb9d80"]
+    )

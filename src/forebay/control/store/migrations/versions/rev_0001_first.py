@@ -55,13 +55,21 @@ def _store() -> None:
 def _audit() -> None:
     op.create_table(
         "audit",
-        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("time", _TIME, nullable=False),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in ("project", "key_id", "action")),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in ("subject", "detail")),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("project", "who", "origin", "action")),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("subject", "outcome", "detail", "hash")),
         sa.PrimaryKeyConstraint("number", name="pk_audit"),
     )
     op.create_index("audit_by_project", "audit", ["project", "number"])
+    head = op.create_table(
+        "audit_head",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_audit_head"),
+    )
+    op.bulk_insert(head, [{"id": 1, "number": 0, "hash": "0" * 64}])
     _only_append("audit")
 
 
