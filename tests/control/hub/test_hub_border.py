@@ -15,14 +15,16 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from forebay.control.access import Role
 from forebay.control.hub import border
 from forebay.control.hub.application import application
+from forebay.control.hub.guard import allowed
 from forebay.control.hub.routes import ROUTERS
 from forebay.control.hub.services import HubLimits, Services
 from forebay.control.store import Database, migrate
+from forebay.core import Permission
 from support.artifacts import register
 from support.hub import RunningHub, served, services_over
 from support.postgres import Cluster
@@ -140,12 +142,12 @@ def test_what_nobody_has_foreseen_is_told_without_what_it_was(
 ) -> None:
     router = APIRouter(tags=["test"])
 
-    @router.get("/broken")
+    @router.get("/broken", dependencies=[Depends(allowed(Permission.READ))])
     def broken() -> None:
         raise RuntimeError("the password is hunter2")
 
     with running(services, router) as hub:
-        answer = hub.client().get("/broken", headers={"X-Request-Id": "find-me"})
+        answer = hub.holder(Role.VIEWER).get("/broken", headers={"X-Request-Id": "find-me"})
     body = problem(answer, 500, "internal-error")
     assert body["detail"] == "something went wrong here; the log has the details"
     assert [record.getMessage() for record in caplog.records if record.exc_info] == ["GET /broken failed"]

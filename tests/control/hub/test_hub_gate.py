@@ -194,13 +194,13 @@ def test_an_override_needs_its_own_permission_and_leaves_an_entry(
     assert "needs a reason" in told(deployed(admin, harmful, override=" "), 400)
     assert deployed(admin, harmful, **WHY).status_code == 200
     assert deployed(admin, harmful, **WHY).status_code == 200  # asked twice, as clients do
-    entry, first = admin.get("/api/v1/audit").json()["items"]
+    found = [one for one in admin.get("/api/v1/audit").json()["items"] if "overridden" in one["action"]]
+    [entry] = found  # although it was deployed twice
     me = admin.get("/api/v1/me").json()
     assert (entry["who"], entry["project"], entry["subject"]) == (me["key_id"], "default", "digits:2")
     assert entry["action"] == "gate.overridden"
     assert entry["detail"]["reason"] == "for the fair on Saturday"
     assert "accuracy lost 0.8 points, 0.5 are allowed" in entry["detail"]["refusal"]
-    assert first["action"] == "keep.set"
 
 
 def test_a_protected_alias_is_overridden_too(developer: httpx.Client, admin: httpx.Client, add: Any) -> None:
@@ -212,7 +212,8 @@ def test_a_protected_alias_is_overridden_too(developer: httpx.Client, admin: htt
     assert developer.delete(CHAMPION, params=WHY).status_code == 403
     assert admin.delete(CHAMPION, params=WHY).status_code == 204
     actions = [entry["action"] for entry in admin.get("/api/v1/audit").json()["items"]]
-    assert actions == ["alias.unprotected", "gate.overridden", "keep.set"]
+    rooms = [action for action in actions if action.startswith(("alias.", "gate.", "keep."))]
+    assert rooms == ["alias.unprotected", "gate.overridden", "keep.set"]
 
 
 def test_whoever_may_deploy_may_not_loosen_the_promise(developer: httpx.Client, admin: httpx.Client) -> None:
@@ -236,8 +237,11 @@ def test_the_audit_is_for_those_who_may_read_it(
     hub.services.access.create_project("lab")
     shown = admin.get("/api/v1/audit", params={"project": "default", "limit": 1}).json()["items"]
     assert [entry["subject"] for entry in shown] == ["digits"]
-    assert admin.get("/api/v1/audit", params={"before": shown[0]["number"]}).json()["items"] == []
-    assert admin.get("/api/v1/audit", params={"project": "lab"}).json()["items"] == []
+    assert shown[0]["action"] == "keep.set"
+    older = admin.get("/api/v1/audit", params={"before": shown[0]["number"]}).json()["items"]
+    assert all(entry["number"] < shown[0]["number"] for entry in older)
+    of_lab = admin.get("/api/v1/audit", params={"project": "lab"}).json()["items"]
+    assert [(entry["action"], entry["subject"]) for entry in of_lab] == [("project.created", "lab")]
     assert "no project 'attic'" in told(admin.get("/api/v1/audit", params={"project": "attic"}), 404)
 
 

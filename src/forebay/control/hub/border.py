@@ -48,6 +48,7 @@ class Border:
             await problem_for(Request(scope), error)(scope, passage.receive, passage.send)
         finally:
             passage.log()
+            await passage.tell()
 
 
 def allow_body(request: Request, size_bytes: int) -> None:
@@ -70,6 +71,7 @@ class _Passage:
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         self._id = given if _ID.fullmatch(given) else secrets.token_hex(8)
         self._errand = errand_of(scope)
+        self._told = False
         scope.setdefault("state", {}).update(request_id=self._id, passage=self, errand=self._errand)
 
     async def receive(self) -> Message:
@@ -89,9 +91,19 @@ class _Passage:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            await tell(self._scope, self._errand, self.status)
+            if self.status < 500:
+                await self.tell()
             message = {**message, "headers": [*message["headers"], (b"x-request-id", self._id.encode())]}
         await self._send(message)
+
+    async def tell(self) -> None:
+        """Let the audit hear of it, once: before the answer, or after one that says that we have failed.
+
+        What has failed may be the database, and nobody is to wait for it twice.
+        """
+        if not self._told:
+            self._told = True
+            await tell(self._scope, self._errand, self.status)
 
     def log(self) -> None:
         took_ms = (time.perf_counter() - self._began_s) * 1e3

@@ -60,7 +60,7 @@ def deed_of(scope: Scope, project: str) -> Deed:
 
 
 async def tell(scope: Scope, errand: Errand, status: int) -> None:
-    """Write down how a request ended, before its answer leaves, where its transaction has not done so."""
+    """Write down how a request ended, where its transaction has not done so; *status* 0: without an answer."""
     deed = _untold(scope, errand, status)
     errand.deed = None
     if deed is None:
@@ -73,10 +73,10 @@ async def tell(scope: Scope, errand: Errand, status: int) -> None:
 
 
 def _untold(scope: Scope, errand: Errand, status: int) -> Deed | None:
-    outcome = "failed" if status >= 500 else "refused" if status >= 400 else "done"
+    outcome = "failed" if status >= 500 or not status else "refused" if status >= 400 else "done"
     detail = {"status": str(status)}
     if errand.deed is not None:
-        if errand.written and outcome == "done":
+        if errand.written and status < 400:
             return None
         return replace(errand.deed, outcome=outcome, detail=detail)
     unseen = status == HTTPStatus.NOT_FOUND and errand.who and scope["method"] not in ("GET", "HEAD")

@@ -109,7 +109,7 @@ def _write_down(
     """Refuse a change of what is promised, unless somebody overrides that."""
     if before is None or _only_adds_data(before, row):
         said = {"keep": _told(row), "original": f"version {row.reference}", "data": row.data}
-        record_deed(session, Deed(row.project, key_id, "keep.set", row.model, said))
+        record_deed(session, Deed(row.project, key_id, "keep.set", row.model, said), instead=True)
         return
     sentence = (
         f"{row.model!r} keeps {_told(before)} against version {before.reference} already, and was to keep "
