@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 import time
+from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -99,9 +100,10 @@ class _Passage:
     async def tell(self) -> None:
         """Let the audit hear of it, once: before the answer, or after one that says that we have failed.
 
-        What has failed may be the database, and nobody is to wait for it twice.
+        Of 503 it hears nothing: then nothing was done, and nobody is to wait a second time for a database
+        that is away. The line in the log tells of it.
         """
-        if not self._told:
+        if not self._told and self.status != HTTPStatus.SERVICE_UNAVAILABLE:
             self._told = True
             await tell(self._scope, self._errand, self.status)
 

@@ -60,7 +60,7 @@ def deed_of(scope: Scope, project: str) -> Deed:
 
 
 async def tell(scope: Scope, errand: Errand, status: int) -> None:
-    """Write down how a request ended, where its transaction has not done so; *status* 0: without an answer."""
+    """Write down how a request ended, where no transaction has; *status* is 0 if it had no answer."""
     deed = _untold(scope, errand, status)
     errand.deed = None
     if deed is None:
