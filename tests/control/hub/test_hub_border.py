@@ -175,7 +175,8 @@ def test_a_database_that_is_locked_is_said_to_be_and_nothing_is_lost(
     if not database.sqlite:
         pytest.skip("PostgreSQL locks rows, not itself")
     impatient = Database(database.url, wait_s=0.3)
-    object.__setattr__(services.access, "_database", impatient)
+    for part in (services.access, services.access._last_use):
+        object.__setattr__(part, "_database", impatient)
     with running(services) as hub:
         admin = hub.holder(Role.OPERATOR)
         other = sqlite3.connect(str(database.engine.url.database), isolation_level=None)
