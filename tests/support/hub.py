@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from forebay.control.access import Access, Audit, KeyScope, Role
-from forebay.control.billing import Ledger, PlanBook
+from forebay.control.billing import Invoices, Ledger, PlanBook
 from forebay.control.deploy import Deployments, Nodes
 from forebay.control.hub.application import SERVED_WITH, begin_stop
 from forebay.control.hub.services import Services
@@ -101,6 +101,7 @@ def services_over(database: Database) -> Services:
         nodes=Nodes(database),
         ledger=Ledger(database),
         plans=PlanBook(database),
+        invoices=Invoices(database, sender="Forebay Test\nHarbour 1"),
         jobs=cast("Any", NoJobs()),
     )
 

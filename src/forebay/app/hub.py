@@ -17,7 +17,7 @@ from forebay.app.settings import Settings
 from forebay.app.supervisor import Home, bound_socket
 from forebay.app.wiring import ADMIN_KEY, NODE_KEY
 from forebay.control.access import Access, Audit, Role
-from forebay.control.billing import Ledger, PlanBook
+from forebay.control.billing import Invoices, Ledger, PlanBook
 from forebay.control.deploy import Deployments, Nodes
 from forebay.control.hub.application import SERVED_WITH, HubApi, application, begin_stop
 from forebay.control.hub.services import HubLimits, Services
@@ -39,7 +39,8 @@ def run_hub(settings: Settings) -> None:
         bound_socket(settings.host, settings.hub_port, "--hub-port") as door,
         _services(settings) as services,
     ):
-        app = application(services, forebay.__version__, HubLimits(blob_bytes=settings.blob_limit_bytes))
+        limits = HubLimits(blob_bytes=settings.blob_limit_bytes, invoice_after_h=settings.invoice_after_h)
+        app = application(services, forebay.__version__, limits)
         drain_s = max(1, round(settings.drain_s))
         config = uvicorn.Config(app, timeout_graceful_shutdown=drain_s, **SERVED_WITH)
         _log.info("listening on http://%s:%d", *door.getsockname()[:2])
@@ -120,6 +121,7 @@ def _services(settings: Settings) -> Iterator[Services]:
             nodes=Nodes(database),
             ledger=Ledger(database, settings.billing_zone),
             plans=PlanBook(database),
+            invoices=Invoices(database, settings.billing_zone, settings.invoice_sender.replace("|", "\n")),
             jobs=jobs,
         )
     finally:

@@ -156,6 +156,14 @@ class Settings:
     billing_zone: Annotated[str, "Time zone in which months of bills begin and end, as in Europe/Berlin."] = (
         "UTC"
     )
+    invoice_sender: Annotated[
+        str, "Who sends invoices: name, address and tax number, with | between lines."
+    ] = ""
+    invoice_after_h: Annotated[
+        float,
+        "How long after its end a month is closed and invoiced; 0: only by hand, `forebay invoices issue`.",
+        _NOT_NEGATIVE,
+    ] = 72.0
     job_time_limit_s: Annotated[
         float, "How long one job may work; 0: as long as it likes.", _NOT_NEGATIVE
     ] = 3600.0

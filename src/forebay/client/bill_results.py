@@ -93,3 +93,26 @@ class Bill(Shown, frozen=True):
     net: Decimal
     total: Decimal
     taxes: list[Tax] = msgspec.field(default_factory=list)
+
+
+class Invoice(Bill, frozen=True, kw_only=True):
+    """An invoice; one that takes another back names it in `counters`."""
+
+    number: int
+    project: str
+    month: str
+    issued_at: datetime
+    sender: str = ""
+    recipient: str = ""
+    period_start: datetime | None = None
+    period_end: datetime | None = None
+    reason: str = ""
+    counters: int | None = None
+    countered_by: int | None = None
+
+
+class Credit(Shown, frozen=True):
+    """What is left of a project's credits in one currency."""
+
+    currency: str
+    amount: Decimal

@@ -13,6 +13,7 @@ from forebay.client.datasets import name_for
 from forebay.client.door import BRIEF, Door
 from forebay.client.evidence import compression_in, compression_of, report_of
 from forebay.client.inference import ask_with_new_key, curl_for, predict, sample_rows
+from forebay.client.invoices import InvoicesOf
 from forebay.client.jobs import JobsOf, result_of
 from forebay.client.keeping import KeepsOf
 from forebay.client.places import Place, find_place
@@ -80,6 +81,7 @@ class Hub:
         self.jobs = JobsOf(self._door, self.project)
         self.keeps = KeepsOf(self._door, self.project)
         self.keys = KeysOf(self._door, self.project)
+        self.invoices = InvoicesOf(self._door, self.project)
         self.plans = PlansOf(self._door, self.project)
         self.projects = ProjectsOf(self._door)
         self._rollouts = Rollouts(self._door, self.project)

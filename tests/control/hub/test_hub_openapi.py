@@ -13,6 +13,7 @@ from openapi_spec_validator import validate
 from forebay.control.access import Role
 from forebay.control.hub.application import application
 from forebay.control.hub.services import Services
+from forebay.core import Shipment, UsageEvent
 from support.artifacts import register
 from support.hub import RunningHub
 
@@ -72,6 +73,9 @@ def test_the_examples_of_bodies_are_taken_by_the_endpoints(
     hub: RunningHub, admin: httpx.Client, document: dict[str, Any]
 ) -> None:
     tried = 0
+    noon = UsageEvent(1_760_000_000 * 10**9, "default", "k", "digits", 1, "oip", "infer", 1, 1, 1, 0, 0, 0)
+    hub.services.ledger.ingest("node-1", Shipment.of("j", 0, [noon]))
+    assert [one.number for one in hub.services.invoices.issue("default", "2025-10", "k")] == [1]
     for name, operation in operations(document):
         content = operation.get("requestBody", {}).get("content", {})
         for example in _examples(document, content.get("application/json", {})):
@@ -95,7 +99,14 @@ def test_the_document_and_its_page_are_open(hub: RunningHub) -> None:
 
 
 def _filled(path: str) -> str:
-    known = {"project": "default", "model": "digits", "alias": "champion", "name": "node-1", "version": "1"}
+    known = {
+        "number": "1",
+        "project": "default",
+        "model": "digits",
+        "alias": "champion",
+        "name": "node-1",
+        "version": "1",
+    }
     for name, value in known.items():
         path = path.replace(f"{{{name}}}", value)
     return path

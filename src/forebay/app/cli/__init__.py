@@ -51,6 +51,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "keys": ("keys:keys", "List, create, rotate and revoke keys."),
         "usage": ("tenancy:usage", "What was used, and what it costs."),
         "plans": ("pricing:plans", "Say what things cost, and for whom."),
+        "invoices": ("invoicing:invoices", "List, show and write invoices."),
         "audit": ("guarding:audit", "Say who did what; prove it, export it."),
         "nodes": ("watching:nodes", "List the nodes and what they serve."),
     },

@@ -6,6 +6,8 @@ or in pieces; that what a node has lost is visible as a gap; and that money is e
 
 from forebay.control.billing.bills import Bill, BillLine, Kind
 from forebay.control.billing.blocks import Entry
+from forebay.control.billing.invoice_papers import invoice_csv, invoice_pdf
+from forebay.control.billing.invoices import Invoice, Invoices
 from forebay.control.billing.ledger import Gap, Ledger
 from forebay.control.billing.money import rounded
 from forebay.control.billing.months import Month
@@ -24,6 +26,8 @@ __all__ = [
     "Entry",
     "Gap",
     "Grouping",
+    "Invoice",
+    "Invoices",
     "Item",
     "Kind",
     "Ledger",
@@ -41,6 +45,8 @@ __all__ = [
     "Use",
     "Verified",
     "cost",
+    "invoice_csv",
+    "invoice_pdf",
     "rate",
     "rounded",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from typing import NamedTuple
 from forebay.control.billing.money import EXACT, rounded
 from forebay.control.billing.planbook import PlanVersion
 from forebay.control.billing.plans import Plan
-from forebay.control.billing.rating import Charge, summed
+from forebay.control.billing.rating import Charge, Item, summed
 
 _NONE = Decimal(0)
 
@@ -80,6 +81,8 @@ class Part(NamedTuple):
     month: str
     said: PlanVersion
     plan: Plan
+    since: datetime
+    items: Sequence[Item]
     charges: Sequence[Charge]
     late: bool = False
 

@@ -130,7 +130,7 @@ class Ledger:
         """
         found = Month.named(month, self.zone)
         with self._database.read() as session:
-            return bills(parts_of(session, Terms(session, project, instead), project, found))
+            return bills(parts_of(session, Terms(session, project, instead), project, found, afresh=True))
 
     def verify(self) -> Verified:
         """Read all of it, a block at a time, and say what is not as its node wrote it."""

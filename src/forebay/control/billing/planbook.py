@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from forebay.control.billing.months import Month
 from forebay.control.billing.plans import DEFAULT_PLAN, Plan, checked
-from forebay.control.billing.tables import PlanRow, PlanUseRow
+from forebay.control.billing.tables import InvoiceRow, PlanRow, PlanUseRow
 from forebay.control.store import Database, Deed, record_deed
 from forebay.core.errors import Conflict, NotFound
 
@@ -79,6 +79,8 @@ class PlanBook:
                     f"version {before[-1].version} of {plan.name} begins at "
                     f"{before[-1].holds_from.isoformat()}; let the next begin then, or later"
                 )
+            if before:
+                _refuse_closed(session, since)
             row = PlanRow(
                 name=plan.name,
                 version=len(before) + 1,
@@ -101,6 +103,7 @@ class PlanBook:
                 raise Conflict(
                     f"the plan {name} begins at {first.holds_from.isoformat()}; use it from then on"
                 )
+            _refuse_closed(session, since, project)
             session.add(
                 PlanUseRow(
                     project=project, plan=name, holds_from=since, made_by=key_id, made_at=datetime.now(UTC)
@@ -151,6 +154,23 @@ class Terms:
                 continue
             yield Stretch(said, since, moment, _share(moment - since, end - start))
             said, since = self.at(moment), moment
+
+
+def _refuse_closed(session: Session, since: datetime, project: str | None = None) -> None:
+    """Raise `Conflict` where an invoice, that nobody took back, has usage from *since* on."""
+    taken_back = select(InvoiceRow.counters).where(InvoiceRow.counters.is_not(None))
+    found = select(InvoiceRow).where(
+        InvoiceRow.period_end > since,
+        InvoiceRow.counters.is_(None),
+        InvoiceRow.number.not_in(taken_back),
+        *([] if project is None else [InvoiceRow.project == project]),
+    )
+    row = session.scalar(found.order_by(InvoiceRow.number).limit(1))
+    if row is not None:
+        raise Conflict(
+            f"the month {row.month} of {row.project} is closed by the invoice {row.number}; choose a time "
+            f"from {row.period_end.isoformat()} on, or take that invoice back"
+        )
 
 
 def _share(part: timedelta, whole: timedelta) -> Fraction:

@@ -51,6 +51,97 @@ class PlanUseRow(Base):
     made_at: Mapped[datetime]
 
 
+class InvoiceBookRow(Base):
+    """The single row with the last invoice's number; who writes one holds its lock, so none is missing."""
+
+    __tablename__ = "invoice_book"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    last: Mapped[int]
+
+
+class InvoiceRow(Base):
+    """An invoice, or (`counters` names another) one that takes another back; never changed.
+
+    `lines` and `taxes` are JSON. `credit` is what it used of the project's credits.
+    """
+
+    __tablename__ = "invoices"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    project: Mapped[str] = mapped_column(index=True)
+    month: Mapped[str]
+    counters: Mapped[int | None] = mapped_column(unique=True)
+    currency: Mapped[str]
+    lines: Mapped[str]
+    taxes: Mapped[str]
+    net: Mapped[Decimal] = mapped_column(Exact)
+    total: Mapped[Decimal] = mapped_column(Exact)
+    credit: Mapped[Decimal] = mapped_column(Exact)
+    sender: Mapped[str]
+    recipient: Mapped[str]
+    reason: Mapped[str]
+    period_start: Mapped[datetime]
+    period_end: Mapped[datetime]
+    issued_by: Mapped[str]
+    issued_at: Mapped[datetime]
+
+
+class InvoicedRow(Base):
+    """What an invoice has of the usage of a month, from the moment `since` on at which terms began to hold.
+
+    A counter invoice has the same with the opposite sign, so the sums are what is invoiced.
+    """
+
+    __tablename__ = "invoiced_usage"
+    __table_args__ = (Index("invoiced_usage_by_month", "project", "month"),)
+
+    invoice: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    month: Mapped[str] = mapped_column(primary_key=True)
+    since: Mapped[datetime] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    key_id: Mapped[str] = mapped_column(primary_key=True)
+    project: Mapped[str]
+    requests: Mapped[int] = mapped_column(BigInteger)
+    rows: Mapped[int] = mapped_column(BigInteger)
+    request_bytes: Mapped[int] = mapped_column(BigInteger)
+    response_bytes: Mapped[int] = mapped_column(BigInteger)
+    compute_ns: Mapped[int] = mapped_column(BigInteger)
+    cached: Mapped[int] = mapped_column(BigInteger)
+    cached_rows: Mapped[int] = mapped_column(BigInteger)
+    input_tokens: Mapped[int] = mapped_column(BigInteger)
+    output_tokens: Mapped[int] = mapped_column(BigInteger)
+    audio_ms: Mapped[int] = mapped_column(BigInteger)
+    energy_uj: Mapped[int] = mapped_column(BigInteger)
+
+
+class CreditRow(Base):
+    """Money that a project is given; its next invoices use it up."""
+
+    __tablename__ = "credits"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    project: Mapped[str] = mapped_column(index=True)
+    currency: Mapped[str]
+    amount: Mapped[Decimal] = mapped_column(Exact)
+    reason: Mapped[str]
+    made_by: Mapped[str]
+    made_at: Mapped[datetime]
+
+
+class AddressRow(Base):
+    """To whom a project's invoices go, from now on."""
+
+    __tablename__ = "billing_addresses"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    project: Mapped[str] = mapped_column(index=True)
+    address: Mapped[str]
+    made_by: Mapped[str]
+    made_at: Mapped[datetime]
+
+
 class LedgerRow(Base):
     """The single row (a new database has it, empty) that counts events; who appends holds its lock.
 

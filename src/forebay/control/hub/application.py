@@ -15,6 +15,7 @@ from forebay.control.deploy import Watch
 from forebay.control.hub.border import Border
 from forebay.control.hub.collecting import collect_now_and_then
 from forebay.control.hub.guard import check_decided
+from forebay.control.hub.invoicing import invoice_now_and_then
 from forebay.control.hub.measure import Measured
 from forebay.control.hub.problems import Problem, add_common_problems, install_problems
 from forebay.control.hub.routes import ROUTERS
@@ -98,7 +99,11 @@ def begin_stop(app: FastAPI) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        for work in (app.state.watch.run(), collect_now_and_then(app.state.services)):
+        services, limits = app.state.services, app.state.limits
+        works = [app.state.watch.run(), collect_now_and_then(services)]
+        if limits.invoice_after_h:
+            works.append(invoice_now_and_then(services, limits.invoice_after_h))
+        for work in works:
             task = asyncio.create_task(work)
             stack.push_async_callback(_cancelled, task)
         yield

@@ -12,7 +12,7 @@ from forebay.core import Principal
 
 if TYPE_CHECKING:
     from forebay.control.access import Access, Audit
-    from forebay.control.billing import Ledger, PlanBook
+    from forebay.control.billing import Invoices, Ledger, PlanBook
     from forebay.control.deploy import Deployments, Nodes
     from forebay.control.jobs import Jobs
     from forebay.control.registry import Keeps, Registry
@@ -33,15 +33,17 @@ class Services:
     nodes: Nodes
     ledger: Ledger
     plans: PlanBook
+    invoices: Invoices
     jobs: Jobs
 
 
 @dataclass(frozen=True, slots=True)
 class HubLimits:
-    """How large a body may be: of an ordinary request, and of a blob."""
+    """How large a body may be: of a request, and of a blob; how soon a month is invoiced (0: by hand)."""
 
     body_bytes: int = 8 << 20
     blob_bytes: int = 16 << 30
+    invoice_after_h: float = 0.0
 
 
 def services(request: Request) -> Services:

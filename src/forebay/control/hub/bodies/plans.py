@@ -47,7 +47,7 @@ _LINE: JsonDict = {
     "cost": "1.2",
     "text": "",
 }
-_BILL: JsonDict = {
+BILL: JsonDict = {
     "currency": "EUR",
     "lines": [_LINE],
     "net": "1.20",
@@ -202,7 +202,7 @@ class TaxAnswer(Told):
 class BillAnswer(Told):
     """What a month comes to in one currency: `net` is the sum of the lines, rounded once."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_BILL]})
+    model_config = ConfigDict(json_schema_extra={"examples": [BILL]})
 
     currency: str
     lines: list[LineAnswer]

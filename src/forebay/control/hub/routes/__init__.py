@@ -8,6 +8,7 @@ from forebay.control.hub.routes import (
     billing,
     blobs,
     deployments,
+    invoices,
     jobs,
     keeping,
     monitor,
@@ -28,6 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     snapshots.router,
     billing.router,
     plans.router,
+    invoices.router,
     keeping.router,
     audit.router,
 )

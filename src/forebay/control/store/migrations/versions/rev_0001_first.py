@@ -37,6 +37,7 @@ def upgrade() -> None:
     _registry()
     _deploy()
     _billing()
+    _invoices()
     _usage()
     _jobs()
 
@@ -277,6 +278,63 @@ def _plans() -> None:
     op.create_index("ix_plan_uses_project", "plan_uses", ["project"])
     _only_append("plans")
     _only_append("plan_uses")
+
+
+def _invoices() -> None:
+    book = op.create_table(
+        "invoice_book",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("last", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_invoice_book"),
+    )
+    op.bulk_insert(book, [{"id": 1, "last": 0}])
+    op.create_table(
+        "invoices",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("project", "month")),
+        sa.Column("counters", sa.Integer(), nullable=True),
+        *(
+            sa.Column(name, sa.Text(), nullable=False)
+            for name in ("currency", "lines", "taxes", "net", "total")
+        ),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("credit", "sender", "recipient", "reason")),
+        *(sa.Column(name, _TIME, nullable=False) for name in ("period_start", "period_end")),
+        sa.Column("issued_by", sa.Text(), nullable=False),
+        sa.Column("issued_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_invoices"),
+        sa.UniqueConstraint("counters", name="uq_invoices_counters"),
+    )
+    op.create_index("ix_invoices_project", "invoices", ["project"])
+    op.create_table(
+        "invoiced_usage",
+        sa.Column("invoice", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("month", sa.Text(), nullable=False),
+        sa.Column("since", _TIME, nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("key_id", "project")),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in _COUNTS),
+        sa.PrimaryKeyConstraint(
+            "invoice", "month", "since", "model", "version", "key_id", name="pk_invoiced_usage"
+        ),
+    )
+    op.create_index("invoiced_usage_by_month", "invoiced_usage", ["project", "month"])
+    _written_down("credits", "currency", "amount", "reason")
+    _written_down("billing_addresses", "address")
+    for table in ("invoices", "invoiced_usage", "credits", "billing_addresses"):
+        _only_append(table)
+
+
+def _written_down(table: str, *texts: str) -> None:
+    """A numbered table of what somebody said of projects."""
+    op.create_table(
+        table,
+        sa.Column("number", sa.Integer(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("project", *texts, "made_by")),
+        sa.Column("made_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("number", name=f"pk_{table}"),
+    )
+    op.create_index(f"ix_{table}_project", table, ["project"])
 
 
 def _usage() -> None:
