@@ -107,6 +107,7 @@ def _filled(path: str) -> str:
         "name": "node-1",
         "version": "1",
     }
+    known["number"] = "1"
     for name, value in known.items():
         path = path.replace(f"{{{name}}}", value)
     return path

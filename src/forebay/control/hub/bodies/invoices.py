@@ -45,8 +45,8 @@ class InvoiceAnswer(BillAnswer):
     period_end: datetime
     issued_at: datetime
     reason: str
-    counters: int | None
-    countered_by: int | None
+    counters: int | None = None
+    countered_by: int | None = None
 
     @classmethod
     def of(cls, invoice: Invoice) -> InvoiceAnswer:
