@@ -11,12 +11,13 @@ from forebay.workshop.train.choosing import Chosen
 from forebay.workshop.train.preparing import Prepared, prepare
 from forebay.workshop.train.progress import Listener, Reporter
 from forebay.workshop.train.reading import read
-from forebay.workshop.train.recipe import Recipe
+from forebay.workshop.train.recipe import STREAMED, Recipe
 from forebay.workshop.train.steps import build, choose
 from forebay.workshop.train.training import train
 
 __all__ = [
     "ARTIFACT",
+    "STREAMED",
     "Chosen",
     "Listener",
     "Prepared",

@@ -24,9 +24,10 @@ from forebay.workshop.train.lineage import lineage_of
 from forebay.workshop.train.members import Member
 from forebay.workshop.train.preparing import Prepared
 from forebay.workshop.train.progress import Reporter
-from forebay.workshop.train.recipe import CLASSIFICATION, FORECASTING, QUANTILE, Recipe
+from forebay.workshop.train.recipe import CLASSIFICATION, FORECASTING, QUANTILE, STREAMED, Recipe
 from forebay.workshop.train.reporting import page_of
 from forebay.workshop.train.scores import baseline, per_class, score
+from forebay.workshop.train.streaming import Stream
 
 ARTIFACT = "artifact"
 REPORT = "report.json"
@@ -144,7 +145,11 @@ def _fitted(prepared: Prepared, chosen: Chosen, recipe: Recipe, report: Reporter
         estimator, params = OFFER[part.estimator], dict(part.params)
         member = Member(estimator, params, prepared, recipe, watch, allotted_s)
         with told_warnings(report, part.estimator), threads_for(prepared.values):
-            members.append(member.fit(rows, target))
+            if prepared.others is not None and part.estimator in STREAMED:
+                stream = Stream(prepared, report, allotted_s)
+                members.append(member.fit_stream(rows, target, stream.parts))
+            else:
+                members.append(member.fit(rows, target))
     weights = [part.weight for part in chosen.parts]
     return Fitted(prepared.facts.task, members, weights, prepared.classes, chosen.temperature)
 

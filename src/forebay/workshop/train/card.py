@@ -119,6 +119,8 @@ def _data(facts: Facts) -> str:
     lines = [f"- {facts.rows} rows from {facts.origin}, SHA-256 `{facts.sha256}`"]
     if facts.rows_sampled is not None:
         lines.append(f"- {facts.rows_sampled} of them, drawn at random, fitted into the memory allowed")
+    if facts.rows_streamed:
+        lines.append(f"- {facts.rows_streamed} others were learnt from as they passed by")
     lines += [f"- left out: {told}" for told in facts.left_out]
     lines += [f"- mind: {told}" for told in facts.warnings]
     return "\n".join(lines)

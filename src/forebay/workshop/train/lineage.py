@@ -38,6 +38,7 @@ def lineage_of(
             "rows": facts.rows,
             "rows_train": facts.rows_train,
             "rows_held_out": facts.rows_held_out,
+            "rows_streamed": facts.rows_streamed,
             "split": facts.split,
             "columns": [msgspec.to_builtins(column) for column in facts.columns],
             "left_out": list(facts.left_out),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,34 @@ class Member:
         for place, share in enumerate(shares):
             column = targets[:, 0 if task == QUANTILE else place]
             self._fit_head(features, column, share if task == QUANTILE else 0.5)
+        return self
+
+    def fit_stream(
+        self, rows: Any, target: Array, streamed: Callable[[], Iterable[tuple[Any, Array]]]
+    ) -> Member:
+        """Learn from *rows*, then from all that *streamed* gives, row by row; in one pass unless told."""
+        self.preparation = preparation_for(self.estimator, self._prepared)
+        features = rows
+        if self.preparation is not None:
+            features = features_of(self.preparation.fit_transform(rows), sparse=False)
+        self.width = features.shape[1]
+        kind, order = KINDS[self._prepared.facts.task], np.random.default_rng(self._recipe.seed)
+        head = self.estimator.make(kind, Asked(self._recipe.seed, self.params))
+        if kind == CLASSES:
+            self.codes.append(np.arange(self.classes))
+            head.begin(self.width, self.classes)
+        else:
+            head.centre, head.spread = float(target.mean()), float(target.std()) or 1.0
+            head.begin(self.width, 1)
+        weigh = _weigher(target) if kind == CLASSES and self._recipe.class_weights else lambda _codes: None
+        for _ in range(int(self.params.get("passes", 1))):
+            shuffled = order.permutation(len(target))
+            head.learn(features[shuffled], target[shuffled], weigh(target[shuffled]))
+            for part, told in streamed():
+                if self.preparation is not None:
+                    part = features_of(self.preparation.transform(part), sparse=False)  # noqa: PLW2901 (prepared)
+                head.learn(part, told, weigh(told))
+        self.heads.append(head.finish())
         return self
 
     def _fit_head(self, features: Any, target: Array, quantile: float) -> None:
@@ -147,6 +176,12 @@ def spread(told: Any, codes: Array, classes: int) -> Array:
     placed = np.zeros((len(told), classes))
     placed[:, codes.astype(np.int64)] = told
     return placed
+
+
+def _weigher(target: Array) -> Callable[[Array], Array]:
+    """Gives weights with which every class counts alike, by how many rows of each there are in *target*."""
+    counts = np.maximum(np.bincount(target), 1)
+    return lambda codes: np.asarray(len(target) / (len(counts) * counts[np.minimum(codes, len(counts) - 1)]))
 
 
 def _balanced(codes: Array) -> Array:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +18,19 @@ from forebay.workshop.train.columns import Choice, Column, Kind, choose_columns,
 from forebay.workshop.train.profile import Aspect, warnings_of
 from forebay.workshop.train.progress import Reporter
 from forebay.workshop.train.reading import Data
-from forebay.workshop.train.recipe import CLASSIFICATION, FORECASTING, MULTILABEL, UNTAUGHT, Recipe, one_of
+from forebay.workshop.train.recipe import (
+    CLASSIFICATION,
+    FORECASTING,
+    MULTILABEL,
+    REGRESSION,
+    UNTAUGHT,
+    Recipe,
+    one_of,
+)
+from forebay.workshop.train.sampling import Others
 from forebay.workshop.train.series import lagged
 from forebay.workshop.train.splitting import split, split_by_group, split_by_time
-from forebay.workshop.train.targets import labels_of, task_of, values_of
+from forebay.workshop.train.targets import labels_of, plain_values_of, task_of, values_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
 _PIXELS_FROM = 64
 _BRIGHTEST = 255
 _LOOKED_AT_ROWS = 200
+_OTHERS = "others.parquet"
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -35,6 +47,7 @@ class Facts(msgspec.Struct, frozen=True):
     `classes` counts the rows of each class, or of each label; `answers` names the numbers that a
     forecast or a quantile regression gives; `image` is (channels, height, width) of rows that are
     pictures, `pictures` whether they came as such. `took_s` is how long reading and preparing took.
+    `rows_streamed` are learnt from on disk, beside those that are in memory.
     """
 
     target: str
@@ -56,6 +69,7 @@ class Facts(msgspec.Struct, frozen=True):
     image: tuple[int, int, int] | None = None
     pictures: bool = False
     rows_sampled: int | None = None
+    rows_streamed: int = 0
     took_s: float = 0.0
 
 
@@ -64,7 +78,8 @@ class Prepared:
     """Rows to learn from and rows held out: numbers as float32, texts without nulls.
 
     A target is [rows], or [rows, columns] where there are several to predict. `groups` are the
-    groups of the rows to learn from, where rows of one group must stay together.
+    groups of the rows to learn from, where rows of one group must stay together. `others` are rows to
+    learn from that lie on disk, as they were read.
     """
 
     facts: Facts
@@ -73,6 +88,18 @@ class Prepared:
     held_out: pl.DataFrame
     held_out_target: Array
     groups: Array | None = None
+    others: Others | None = None
+
+    def streamed(self) -> Iterator[tuple[Any, Array]]:
+        """The rows on disk, some at a time, and their targets as members learn them; unknown classes go."""
+        names = [column.name for column in self.facts.columns]
+        for part in self.others.parts() if self.others is not None else ():
+            target = plain_values_of(part[self.facts.target], self.facts.task)
+            known = np.ones(len(target), bool)
+            if self.facts.task == CLASSIFICATION:
+                known = np.isin(target, self.classes)
+            frame = _typed(part.select(names), self.facts.columns).filter(known.tolist())
+            yield self.rows_of(frame), self.codes(target[known])
 
     @property
     def matrix(self) -> bool:
@@ -120,6 +147,8 @@ class Prepared:
             np.save(folder / f"{name}_target.npy", target, allow_pickle=False)
         if self.groups is not None:
             np.save(folder / "groups.npy", self.groups, allow_pickle=False)
+        if self.others is not None:
+            shutil.copyfile(self.others.path, folder / _OTHERS)
         (folder / "facts.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.facts), indent=1))
 
     @classmethod
@@ -134,7 +163,8 @@ class Prepared:
         facts = msgspec.json.decode((folder / "facts.json").read_bytes(), type=Facts)
         assert told is not None
         assert held is not None
-        return cls(facts, frames[0], told, frames[1], held, groups)
+        others = Others(folder / _OTHERS) if (folder / _OTHERS).exists() else None
+        return cls(facts, frames[0], told, frames[1], held, groups, others)
 
 
 def prepare(data: Data, recipe: Recipe, report: Reporter) -> Prepared:
@@ -146,6 +176,7 @@ def prepare(data: Data, recipe: Recipe, report: Reporter) -> Prepared:
     )
     train, held, way = _split(data, recipe, aspect)
     duplicates = _duplicates(aspect)
+    others = _others(data, recipe, aspect, report)
     choice = aspect.choice
     facts = Facts(
         target=data.target,
@@ -167,6 +198,7 @@ def prepare(data: Data, recipe: Recipe, report: Reporter) -> Prepared:
         image=aspect.image,
         pictures=data.image is not None,
         rows_sampled=aspect.frame.height if data.rows and data.rows > aspect.frame.height else None,
+        rows_streamed=len(others) if others is not None else 0,
         took_s=round(data.took_s + time.monotonic() - began, 3),
     )
     for told in (*(f"left out: {one}" for one in facts.left_out), *facts.warnings):
@@ -175,7 +207,17 @@ def prepare(data: Data, recipe: Recipe, report: Reporter) -> Prepared:
     groups = data.frame[recipe.by].to_physical().to_numpy()[train] if way == "group" and recipe.by else None
     target, frame = aspect.target, aspect.frame
     rows = (frame[train.tolist()], target[train], frame[held.tolist()], target[held])
-    return Prepared(facts, *rows, groups)
+    return Prepared(facts, *rows, groups, others)
+
+
+def _others(data: Data, recipe: Recipe, aspect: Aspect, report: Reporter) -> Others | None:
+    """The rows on disk, where none of them may be of a later time or another group than those held out."""
+    if data.others is None or (recipe.by is None and aspect.task in (CLASSIFICATION, REGRESSION)):
+        return data.others
+    report.log(
+        "only the rows that fit into the memory allowed are learnt from: this task or split needs them"
+    )
+    return None
 
 
 def _table(data: Data, recipe: Recipe) -> Aspect:
@@ -198,7 +240,7 @@ def _table(data: Data, recipe: Recipe) -> Aspect:
     else:  # a pixel that is always black still has its place
         choice = every_column(data.frame, targets)
     answers = tuple(f"{share:g}" for share in recipe.quantiles) if task == "quantile" else ()
-    return Aspect(task, why, _typed(data.frame, choice), target, choice, answers, targets, image)
+    return Aspect(task, why, _typed(data.frame, choice.columns), target, choice, answers, targets, image)
 
 
 def _told_anomalies(data: Data, targets: tuple[str, ...]) -> Array:
@@ -246,7 +288,7 @@ def _split(data: Data, recipe: Recipe, aspect: Aspect) -> tuple[Array, Array, st
     return train, held, way
 
 
-def _typed(frame: pl.DataFrame, choice: Choice) -> pl.DataFrame:
+def _typed(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame:
     import polars as pl  # noqa: PLC0415 (heavy)
 
     def typed(column: Column) -> pl.Expr:
@@ -255,7 +297,7 @@ def _typed(frame: pl.DataFrame, choice: Choice) -> pl.DataFrame:
             return named.cast(pl.String).fill_null("")
         return named.cast(pl.Float32, strict=False).fill_null(float("nan"))
 
-    return frame.select([typed(column) for column in choice.columns])
+    return frame.select([typed(column) for column in columns])
 
 
 def _duplicates(aspect: Aspect) -> int:

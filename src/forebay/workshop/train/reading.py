@@ -17,7 +17,7 @@ from forebay.core.extras import need
 from forebay.workshop.convert.sample import columns_of, is_missing
 from forebay.workshop.train.pictures import CLASS, read_pictures
 from forebay.workshop.train.recipe import one_of
-from forebay.workshop.train.sampling import sampled
+from forebay.workshop.train.sampling import Others, Scratch, sampled
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,7 +43,8 @@ class Data:
 
     `target` is empty where there is none, and names several columns separated by commas where there are
     several. `image` is (channels, height, width) of rows that are pictures. `rows` counts those of the
-    whole, where `frame` is a sample of them; `took_s` is how long reading took.
+    whole, where `frame` is a sample of them, and `others` are those that are not in it; `took_s` is how
+    long reading took.
     """
 
     frame: pl.DataFrame
@@ -54,6 +55,7 @@ class Data:
     image: tuple[int, int, int] | None = None
     rows: int | None = None
     took_s: float = 0.0
+    others: Others | None = None
 
 
 def read(
@@ -63,15 +65,17 @@ def read(
     format: str | None = None,  # noqa: A002 (the word people know)
     memory_bytes: int = 1 << 30,
     seed: int = 0,
+    streamed: bool = False,
 ) -> Data:
     """Read a file (its path), a folder of pictures, a pandas or polars frame, or a matrix with its targets.
 
-    Of a file that is larger than *memory_bytes* allow, rows are drawn at random by *seed*.
+    Of a file that is larger than *memory_bytes* allow, rows are drawn at random by *seed*; the others are
+    kept on disk where they are to be *streamed*.
     """
     need("polars", "sklearn")
     began = time.monotonic()
     if isinstance(data, str | Path):
-        found = _path(Path(data), target, format, memory_bytes, seed)
+        found = _path(Path(data), target, format, memory_bytes, seed, streamed=streamed)
     else:
         found = _in_memory(data, target)
     return replace(found, took_s=time.monotonic() - began)
@@ -98,7 +102,9 @@ def _check_targets(target: str, columns: list[str]) -> None:
             one_of(name.strip(), columns, "column")
 
 
-def _path(path: Path, target: Any, format_: str | None, memory_bytes: int, seed: int) -> Data:
+def _path(
+    path: Path, target: Any, format_: str | None, memory_bytes: int, seed: int, *, streamed: bool
+) -> Data:
     if isinstance(target, list | tuple) and all(isinstance(name, str) for name in target):
         target = ",".join(target)
     if not isinstance(target, str | None):
@@ -111,21 +117,24 @@ def _path(path: Path, target: Any, format_: str | None, memory_bytes: int, seed:
         return Data(frame, CLASS, path.name, sha256, named=False, image=image)
     if format_ not in ("csv", "parquet", "jsonl"):
         raise Malformed(f"{path.name!r} is neither CSV, Parquet nor JSON Lines; save the data as one of them")
-    return _file(path, target or "", format_, memory_bytes, seed)
+    return _file(path, target or "", format_, memory_bytes, seed, streamed=streamed)
 
 
-def _file(path: Path, target: str, format_: str, memory_bytes: int, seed: int) -> Data:
+def _file(path: Path, target: str, format_: str, memory_bytes: int, seed: int, *, streamed: bool) -> Data:
     import polars as pl  # noqa: PLC0415 (heavy)
 
+    folder = Scratch() if streamed else None
+    others = None if folder is None else Others(folder.path / "others.parquet", folder)
     try:
-        frame, rows = sampled(_scans(path, format_), path, memory_bytes, seed)
+        place = None if others is None else others.path
+        frame, rows = sampled(_scans(path, format_), path, memory_bytes, seed, place)
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         first = str(error).strip().partition("\n")[0][:300]
         raise Malformed(f"{path.name!r} cannot be read as {format_}: {first}") from error
     _check_targets(target, frame.columns)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Data(frame, target, path.name, sha256, rows=rows)
+    return Data(frame, target, path.name, sha256, rows=rows, others=None if rows is None else others)
 
 
 def _scans(path: Path, format_: str) -> Iterator[pl.LazyFrame]:

@@ -41,6 +41,8 @@ ESTIMATORS: tuple[str, ...] = (
     "k-means",
     "isolation-forest",
 )
+STREAMED = ("vowpal-wabbit",)
+"""Estimators that learn row by row, and so from more rows than memory holds."""
 SPLITS = ("stratified", "random", "time", "group")
 OBJECTIVES = ("latency", "size")
 METRICS = {

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import shutil
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,20 +20,50 @@ _WORTH = 6
 """How many times its own size a frame takes, from reading to the end of a fit."""
 
 
+class Scratch:
+    """A folder that is there as long as somebody holds this."""
+
+    def __init__(self) -> None:
+        self.path = Path(mkdtemp(prefix="forebay-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The rows of a large file that were not drawn, in Parquet; *folder* is theirs as long as they live."""
+
+    path: Path
+    folder: Scratch | None = None
+
+    def parts(self, rows: int = _GROUP_ROWS) -> Iterator[pl.DataFrame]:
+        """All of them, so many at once."""
+        import polars as pl  # noqa: PLC0415 (heavy)
+
+        scan = pl.scan_parquet(self.path)
+        for first in range(0, len(self), rows):
+            yield scan.slice(first, rows).collect()
+
+    def __len__(self) -> int:
+        import polars as pl  # noqa: PLC0415 (heavy)
+
+        return int(pl.scan_parquet(self.path).select(pl.len()).collect().item())
+
+
 def sampled(
-    scans: Iterable[pl.LazyFrame], path: Path, memory_bytes: int, seed: int
+    scans: Iterable[pl.LazyFrame], path: Path, memory_bytes: int, seed: int, others: Path | None = None
 ) -> tuple[pl.DataFrame, int | None]:
     """All rows of *path*, or as many, drawn at random, as fit; and how many there are if not all are there.
 
     A large file goes to Parquet in a stream first, beside the place where temporary files are kept, so
-    that memory holds one piece of it at a time.
+    that memory holds one piece of it at a time. Where not all are drawn, *others* is where those go that
+    are not.
     """
     if path.stat().st_size < min(_STREAMED_BYTES, memory_bytes // _WORTH):
         return _first(scans, lambda scan: scan.collect(engine="streaming")), None
     with TemporaryDirectory(prefix="forebay-") as folder:
         staged = Path(folder) / "rows.parquet"
         _first(scans, lambda scan: _staged(scan, staged))
-        return _drawn(staged, memory_bytes // _WORTH, seed)
+        return _drawn(staged, memory_bytes // _WORTH, seed, others)
 
 
 def _first(scans: Iterable[pl.LazyFrame], do: Callable[[pl.LazyFrame], pl.DataFrame]) -> pl.DataFrame:
@@ -54,7 +87,7 @@ def _staged(scan: pl.LazyFrame, staged: Path) -> pl.DataFrame:
     return pl.DataFrame()
 
 
-def _drawn(staged: Path, most_bytes: int, seed: int) -> tuple[pl.DataFrame, int | None]:
+def _drawn(staged: Path, most_bytes: int, seed: int, others: Path | None) -> tuple[pl.DataFrame, int | None]:
     """The rows of *staged* by a hash of their numbers, so that the same *seed* draws the same ones."""
     import polars as pl  # noqa: PLC0415 (heavy)
 
@@ -65,5 +98,7 @@ def _drawn(staged: Path, most_bytes: int, seed: int) -> tuple[pl.DataFrame, int 
     if share >= 1.0:
         return scan.collect(engine="streaming"), None
     number = pl.int_range(pl.len(), dtype=pl.UInt64).hash(seed)
-    kept = scan.filter(number < int(share * (2**64 - 1)))
-    return kept.collect(engine="streaming"), rows
+    drawn = number < int(share * (2**64 - 1))
+    if others is not None:
+        scan.filter(~drawn).sink_parquet(others, compression="lz4", row_group_size=_GROUP_ROWS)
+    return scan.filter(drawn).collect(engine="streaming"), rows

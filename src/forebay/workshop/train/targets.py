@@ -39,24 +39,31 @@ def task_of(target: pl.Series, wanted: str | None) -> tuple[str, str]:
 
 def values_of(target: pl.Series, task: str) -> Array:
     """The target as an array: float64 for regression, int64 or texts for classes."""
+    _check_rows(target)
+    values = plain_values_of(target, task)
+    if task not in _NUMERIC:
+        _check_classes(target.name, values)
+    elif values.min() == values.max():
+        raise Malformed(f"the target {target.name!r} is the same in every row; nothing to learn")
+    return values
+
+
+def plain_values_of(target: pl.Series, task: str) -> Array:
+    """The same of some rows of many, of which little can be said."""
     import polars as pl  # noqa: PLC0415 (heavy)
 
     _check(target)
     if task in _NUMERIC:
-        values = target.cast(pl.Float64).to_numpy()
-        if not np.isfinite(values).all():
+        numbers = target.cast(pl.Float64).to_numpy()
+        if not np.isfinite(numbers).all():
             raise Malformed(f"the target {target.name!r} holds infinite values; remove these rows")
-        if values.min() == values.max():
-            raise Malformed(f"the target {target.name!r} is the same in every row; nothing to learn")
-        return np.asarray(values)
+        return np.asarray(numbers)
     if target.dtype == pl.Boolean:
         target = target.replace_strict({True: "true", False: "false"}, return_dtype=pl.String)
     if target.dtype.is_float() and bool((target % 1 == 0).all()):
         target = target.cast(pl.Int64)
     values = target.to_numpy() if target.dtype.is_integer() else target.cast(pl.String).to_numpy()
-    labels = values.astype(np.int64) if values.dtype.kind in "iu" else np.array(values.tolist(), dtype=str)
-    _check_classes(target.name, labels)
-    return labels
+    return values.astype(np.int64) if values.dtype.kind in "iu" else np.array(values.tolist(), dtype=str)
 
 
 def labels_of(frame: pl.DataFrame) -> Array:
@@ -65,6 +72,7 @@ def labels_of(frame: pl.DataFrame) -> Array:
 
     columns = []
     for series in frame:
+        _check_rows(series)
         _check(series)
         plain = series.cast(pl.Int64, strict=False) if series.dtype != pl.String else series
         values = set(plain.unique().to_list())
@@ -83,6 +91,13 @@ def _some(values: set[object]) -> str:
     return ", ".join(sorted(map(repr, list(values)[:5])))
 
 
+def _check_rows(target: pl.Series) -> None:
+    if len(target) < _LEAST_ROWS:
+        raise Malformed(
+            f"there are only {len(target)} rows; give at least {_LEAST_ROWS}, better some hundred"
+        )
+
+
 def _check(target: pl.Series) -> None:
     gone = missing_in(target)
     if gone:
@@ -91,10 +106,6 @@ def _check(target: pl.Series) -> None:
         raise Malformed(
             f"the target {target.name!r} is missing in {gone} of {len(target)} rows (first: row {first}); "
             "fill it or remove these rows"
-        )
-    if len(target) < _LEAST_ROWS:
-        raise Malformed(
-            f"there are only {len(target)} rows; give at least {_LEAST_ROWS}, better some hundred"
         )
 
 

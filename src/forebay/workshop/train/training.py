@@ -13,7 +13,7 @@ from forebay.workshop.train.building import Trained
 from forebay.workshop.train.preparing import prepare
 from forebay.workshop.train.progress import Listener, Reporter, silence
 from forebay.workshop.train.reading import read
-from forebay.workshop.train.recipe import Recipe
+from forebay.workshop.train.recipe import STREAMED, Recipe
 from forebay.workshop.train.steps import build, choose
 
 
@@ -64,7 +64,8 @@ def train(
     """
     listener = progress or silence
     memory_bytes, seed = wishes.get("memory_bytes", 1 << 30), wishes.get("seed", 0)
-    table = read(data, target, format=format, memory_bytes=memory_bytes, seed=seed)
+    streamed = wishes.get("estimator") in STREAMED
+    table = read(data, target, format=format, memory_bytes=memory_bytes, seed=seed, streamed=streamed)
     recipe = recipe_of({"target": table.target, **wishes})
     prepared = prepare(table, recipe, Reporter(listener, "prepare"))
     place = None if checkpoint is None else Path(checkpoint)

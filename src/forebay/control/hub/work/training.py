@@ -8,6 +8,7 @@ from forebay.control.hub.work.requests import TrainRequest, read_request
 from forebay.workshop.convert import verify
 from forebay.workshop.train import (
     ARTIFACT,
+    STREAMED,
     Chosen,
     Listener,
     Prepared,
@@ -31,6 +32,7 @@ def prepare_data(folder: Path, output: Path, tell: Listener) -> None:
         format=request.data.format,
         memory_bytes=request.memory_bytes,
         seed=request.seed,
+        streamed=request.estimator in STREAMED,
     )
     prepare(data, request, Reporter(tell, "prepare")).save(output)
 

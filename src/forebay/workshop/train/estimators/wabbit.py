@@ -11,6 +11,7 @@ from forebay.workshop.train.estimators.offer import CLASSES, NUMBERS, Asked, Est
 
 _PASSES = 10
 _BITS = 20
+_MOST_EXPONENT = 80.0
 _CONSTANT = 11650396
 """Where Vowpal Wabbit keeps the constant's weight, before its table's size cuts it."""
 
@@ -86,7 +87,7 @@ class Wabbit:
 
     def predict_proba(self, rows: Array) -> Array:
         """One against all: the logistic function of each class's score, made to add up to one."""
-        share = 1.0 / (1.0 + np.exp(-self._scores(rows)))
+        share = 1.0 / (1.0 + np.exp(np.minimum(-self._scores(rows), _MOST_EXPONENT)))
         return np.asarray(share / share.sum(axis=1, keepdims=True))
 
     def _scores(self, rows: Array) -> Array:
