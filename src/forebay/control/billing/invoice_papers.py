@@ -27,6 +27,7 @@ _CELLS = (
     "cost",
     "text",
 )
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _INK, _GREY, _RULE = "#1b2a33", "#5c6b75", "#c9d2d8"
 _WORDS = {
     Kind.FEE: "Subscription",
@@ -45,7 +46,7 @@ def invoice_csv(invoice: Invoice) -> str:
     for line in invoice.lines:
         rows.writerow((*start, *(_cell(getattr(line, name)) for name in _CELLS)))
     for kind, text, amount in _sums(invoice):
-        rows.writerow((*start, kind, invoice.month, *[""] * 7, _cell(amount), text))
+        rows.writerow((*start, kind, invoice.month, *[""] * 7, _cell(amount), _cell(text)))
     return out.getvalue()
 
 
@@ -216,4 +217,11 @@ def _percent(share: Decimal) -> str:
 
 
 def _cell(value: object) -> object:
-    return f"{value:f}" if isinstance(value, Decimal) else value
+    """A number as it is; a text that a spreadsheet would compute gets an apostrophe before it.
+
+    >>> [_cell(value) for value in (Decimal("-1.50"), "VAT 19 %", "=1+1")]
+    ['-1.50', 'VAT 19 %', "'=1+1"]
+    """
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

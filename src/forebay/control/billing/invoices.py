@@ -122,7 +122,9 @@ class Invoices:
             session.flush()
             _take_back_usage(session, number, made.number)
             detail = {"reason": reason, "by": str(made.number)}
-            record_deed(session, Deed(project, key_id, "invoice.countered", str(number), detail))
+            record_deed(
+                session, Deed(project, key_id, "invoice.countered", str(number), detail), instead=True
+            )
             return _as_invoice(made)
 
     def credit(self, project: str, currency: str, amount: Decimal, reason: str, key_id: str) -> None:
@@ -142,7 +144,7 @@ class Invoices:
                 )
             )
             detail = {"amount": f"{amount:f} {currency}", "reason": reason}
-            record_deed(session, Deed(project, key_id, "credit.given", project, detail))
+            record_deed(session, Deed(project, key_id, "credit.given", project, detail), instead=True)
 
     def credits(self, project: str) -> dict[str, Decimal]:
         """What is left of the project's credits, by currency."""
@@ -156,7 +158,7 @@ class Invoices:
             session.add(
                 AddressRow(project=project, address=address, made_by=key_id, made_at=datetime.now(UTC))
             )
-            record_deed(session, Deed(project, key_id, "invoice.addressed", project))
+            record_deed(session, Deed(project, key_id, "invoice.addressed", project), instead=True)
 
     def all(self, project: str) -> list[Invoice]:
         """The project's invoices, by number."""
@@ -219,7 +221,7 @@ class Invoices:
         if usage:
             session.execute(insert(InvoicedRow), usage)
         detail = {"month": month.name, "total": f"{bill.total:f} {bill.currency}"}
-        record_deed(session, Deed(project, key_id, "invoice.issued", str(row.number), detail))
+        record_deed(session, Deed(project, key_id, "invoice.issued", str(row.number), detail), instead=True)
         return row
 
     def _projects(self) -> list[str]:

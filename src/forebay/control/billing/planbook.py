@@ -91,7 +91,7 @@ class PlanBook:
             )
             session.add(row)
             detail = {"version": str(row.version), "holds_from": since.isoformat()}
-            record_deed(session, Deed("", key_id, "plan.created", plan.name, detail))
+            record_deed(session, Deed("", key_id, "plan.created", plan.name, detail), instead=True)
         return PlanVersion(plan, row.version, since)
 
     def use(self, project: str, name: str, key_id: str, holds_from: datetime | None = None) -> PlanUse:
@@ -110,7 +110,7 @@ class PlanBook:
                 )
             )
             detail = {"plan": name, "holds_from": since.isoformat()}
-            record_deed(session, Deed(project, key_id, "plan.used", project, detail))
+            record_deed(session, Deed(project, key_id, "plan.used", project, detail), instead=True)
         return PlanUse(project, name, since)
 
     def uses(self, project: str) -> list[PlanUse]:
