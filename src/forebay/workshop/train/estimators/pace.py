@@ -45,7 +45,7 @@ def rate_at(share: float, schedule: str, learning_rate: float) -> float:
 
     `onecycle` (Smith, 2018) rises to twice the *learning_rate* for three tenths, then falls to nothing.
 
-    >>> [rate_at(share, "onecycle", 0.01) for share in (0.0, 0.3, 1.0)]
+    >>> [round(rate_at(share, "onecycle", 0.01), 10) for share in (0.0, 0.3, 1.0)]
     [0.0008, 0.02, 8e-08]
     """
     if schedule == CONSTANT:
