@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Path, Response
 
 from forebay.control.billing import invoice_csv, invoice_pdf
 from forebay.control.hub.bodies.invoices import (
@@ -25,6 +25,7 @@ from forebay.core import Permission, Principal
 router = APIRouter(prefix="/api/v1/projects/{project}", tags=["invoices"])
 
 _READS_USAGE = [Depends(in_project(Permission.USAGE))]
+Number = Annotated[int, Path(ge=1, lt=2**31)]
 Biller = Annotated[Principal, Depends(in_project(Permission.BILLING))]
 
 
@@ -41,7 +42,7 @@ def issue_invoices(project: str, body: IssueBody, who: Biller, hub: Hub) -> Invo
 
 
 @router.get("/invoices/{number}", dependencies=_READS_USAGE, responses=problems(404))
-def get_invoice(project: str, number: int, hub: Hub) -> InvoiceAnswer:
+def get_invoice(project: str, number: Number, hub: Hub) -> InvoiceAnswer:
     """One invoice."""
     return InvoiceAnswer.of(hub.invoices.get(project, number))
 
@@ -52,7 +53,7 @@ def get_invoice(project: str, number: int, hub: Hub) -> InvoiceAnswer:
     response_class=Response,
     responses={200: {"content": {"application/pdf": {}}}, **problems(404, 501)},
 )
-def get_invoice_pdf(project: str, number: int, hub: Hub) -> Response:
+def get_invoice_pdf(project: str, number: Number, hub: Hub) -> Response:
     """One invoice, to send to a customer."""
     return Response(invoice_pdf(hub.invoices.get(project, number)), media_type="application/pdf")
 
@@ -63,13 +64,13 @@ def get_invoice_pdf(project: str, number: int, hub: Hub) -> Response:
     response_class=Response,
     responses={200: {"content": {"text/csv": {}}}, **problems(404)},
 )
-def get_invoice_csv(project: str, number: int, hub: Hub) -> Response:
+def get_invoice_csv(project: str, number: Number, hub: Hub) -> Response:
     """One invoice, a line a row."""
     return Response(invoice_csv(hub.invoices.get(project, number)), media_type="text/csv; charset=utf-8")
 
 
 @router.post("/invoices/{number}/counter", status_code=HTTPStatus.CREATED, responses=problems(404, 409))
-def counter_invoice(project: str, number: int, body: CounterBody, who: Biller, hub: Hub) -> InvoiceAnswer:
+def counter_invoice(project: str, number: Number, body: CounterBody, who: Biller, hub: Hub) -> InvoiceAnswer:
     """Take an invoice back, by one with the opposite sign; its usage is to be invoiced again."""
     return InvoiceAnswer.of(hub.invoices.counter(project, number, body.reason, who.key_id))
 
