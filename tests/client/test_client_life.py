@@ -291,7 +291,7 @@ def test_a_project_is_a_world_of_its_own(hub: Hub, iris: Any, name: str, shared_
 
 
 def test_a_wrong_key_is_refused_when_connecting(hub: Hub) -> None:
-    with pytest.raises(Unauthenticated, match="unknown or revoked"):
+    with pytest.raises(Unauthenticated, match="unknown, expired or revoked"):
         forebay.connect(hub.url, "fb-00000000-wrong")
 
 

@@ -218,7 +218,7 @@ def test_a_secret_is_all_that_a_script_gets_and_it_works(
     assert key["id"] in made.stderr
     assert key["id"] in shell.run("keys").stdout
     shell.run("keys", "revoke", key["id"])
-    assert "unknown or revoked" in theirs.refused("predict", published, "--input", "-", stdin=row)
+    assert "unknown, expired or revoked" in theirs.refused("predict", published, "--input", "-", stdin=row)
 
 
 def test_a_narrowed_key_is_rotated_and_both_secrets_answer(
