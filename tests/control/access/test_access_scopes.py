@@ -10,7 +10,7 @@ import pytest
 from forebay.control.access import Access, KeyScope, Role, check_handing_on, check_power
 from forebay.control.store import Database
 from forebay.core import Bounds, Permission, Principal
-from forebay.core.errors import Forbidden, Malformed, NotFound, Unauthenticated
+from forebay.core.errors import Forbidden, Malformed, NotFound, NotReady, Unauthenticated
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -159,15 +159,35 @@ def test_a_key_tells_when_it_was_last_used(access: Access, clock: Clock) -> None
     access.identify(f"Bearer {secret}")
     assert access.key("default", record.id).used_at == clock.now
     later = clock.now + timedelta(minutes=5)
-    access.note_used({record.id: later.timestamp(), "nobody": 1.0})
-    assert (
-        access.key("default", record.id).used_at == clock.now
-    )  # a node's clock that is ahead is not believed
+    access.note_used({record.id: later.timestamp(), "nobody": 1.0})  # a clock that is ahead is not believed
+    assert access.key("default", record.id).used_at == clock.now
     clock.pass_by(minutes=5)
     access.note_used({record.id: clock.now.timestamp()})
     assert access.key("default", record.id).used_at == later
-    Access(access._database, clock).note_used({record.id: NOON.timestamp()})
-    assert access.key("default", record.id).used_at == later
+    access.write_last_use()
+    other = Access(access._database, clock)
+    assert other.key("default", record.id).used_at == later
+    other.note_used({record.id: NOON.timestamp()})
+    other.write_last_use()
+    assert [key.used_at for key in access.keys("default")] == [later]
+
+
+def test_what_cannot_be_written_of_a_key_s_use_waits(
+    access: Access, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, secret = access.create_key("default", Role.DEVELOPER)
+    access.identify(f"Bearer {secret}")
+    with monkeypatch.context() as patched:
+        patched.setattr(access._database, "write", _away)  # the real ones are in the hub's tests
+        access.identify(f"Bearer {secret}")
+        with pytest.raises(NotReady):
+            access.write_last_use()
+    access.write_last_use()
+    assert Access(access._database, clock).key("default", record.id).used_at == clock.now
+
+
+def _away() -> None:
+    raise NotReady("the database is locked or away; try again")
 
 
 HOLDER = Principal(

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends
 
-from forebay.control.access import Role
+from forebay.control.access import Access, Role
 from forebay.control.hub import border
 from forebay.control.hub.application import application
 from forebay.control.hub.guard import allowed
@@ -175,8 +175,7 @@ def test_a_database_that_is_locked_is_said_to_be_and_nothing_is_lost(
     if not database.sqlite:
         pytest.skip("PostgreSQL locks rows, not itself")
     impatient = Database(database.url, wait_s=0.3)
-    for part in (services.access, services.access._last_use):
-        object.__setattr__(part, "_database", impatient)
+    object.__setattr__(services.access, "_database", impatient)
     with running(services) as hub:
         admin = hub.holder(Role.OPERATOR)
         other = sqlite3.connect(str(database.engine.url.database), isolation_level=None)
@@ -190,6 +189,12 @@ def test_a_database_that_is_locked_is_said_to_be_and_nothing_is_lost(
     assert body["detail"] == "the database is locked or away; try again"
     assert refused.headers["retry-after"] == "1"
     impatient.close()
+
+
+def test_a_hub_that_ends_has_written_when_keys_were_used(services: Services, database: Database) -> None:
+    with running(services) as hub:
+        mine = hub.holder(Role.VIEWER).get("/api/v1/me").json()["key_id"]
+    assert Access(database).key("default", mine).used_at is not None
 
 
 def test_a_database_that_goes_away_is_said_to_be_and_comes_back() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from forebay.control.access.scope import KeyScope, checked_scope
 from forebay.control.access.tables import KeyRow, ProjectRow, SecretRow
 from forebay.control.store import Database, Deed, bump, record_deed
 from forebay.core import KeyGrant, Permission, Principal, checked_name, digest_of_secret, new_key
-from forebay.core.errors import Conflict, Malformed, NotFound, NotReady, Unauthenticated
+from forebay.core.errors import Conflict, Malformed, NotFound, Unauthenticated
 
 DEFAULT_PROJECT = "default"
 EVERYTHING = KeyScope()
@@ -72,14 +72,17 @@ class Access:
             )
         who = grant_of(found[0], found[1]).principal()
         who.check_bounds("api", address)
-        with suppress(NotReady):  # a database that is busy writing is no reason to refuse a reader
-            self._last_use.note({who.key_id: now.timestamp()})
+        self._last_use.note({who.key_id: now.timestamp()})
         return who
 
     def note_used(self, used: Mapping[str, float]) -> None:
-        """Keep when nodes have seen keys (Unix time); a time that lies ahead counts as now."""
+        """Note when nodes have seen keys (Unix time); a time that lies ahead counts as now."""
         now_s = self._clock().timestamp()
         self._last_use.note({key_id: min(time_s, now_s) for key_id, time_s in used.items()})
+
+    def write_last_use(self) -> None:
+        """Write down which keys were used since the last time; raises `NotReady`."""
+        self._last_use.write()
 
     def grants(self, session: Session) -> tuple[KeyGrant, ...]:
         """Every live secret that a node has to know, in a fixed order."""
@@ -115,12 +118,13 @@ class Access:
         with self._database.read() as session:
             project_row(session, project)
             wanted = select(KeyRow).where(live(self._clock()), KeyRow.project == project)
-            return [record_of(row) for row in session.scalars(wanted.order_by(KeyRow.created_at, KeyRow.id))]
+            rows = session.scalars(wanted.order_by(KeyRow.created_at, KeyRow.id))
+            return [self._record(row) for row in rows]
 
     def key(self, project: str, key_id: str) -> KeyRecord:
         """One live key of *project*; raises `NotFound`."""
         with self._database.read() as session:
-            return record_of(self._one(session, project, key_id))
+            return self._record(self._one(session, project, key_id))
 
     def scope(self, project: str, key_id: str) -> KeyScope:
         """What narrows one live key of *project*; raises `NotFound`."""
@@ -154,7 +158,7 @@ class Access:
             row.rotated_at = now
             _tell(session, project, "key.rotated", key_id, {"old_until": end.isoformat()})
             bump(session)
-        return record_of(row), key.secret
+        return self._record(row), key.secret
 
     def create_project(self, name: str) -> ProjectRecord:
         """A new project; raises `Conflict` if there is one of this name."""
@@ -182,6 +186,9 @@ class Access:
     def ensure_key_file(self, path: Path, role: Role) -> str:
         """The id of the live key in *path*, made if need be; raises `Conflict` for another role's key."""
         return ensure_key_file(self._database, path, role, DEFAULT_PROJECT, self._clock())
+
+    def _record(self, row: KeyRow) -> KeyRecord:
+        return replace(record_of(row), used_at=self._last_use.of(row.id, row.used_at))
 
     def _one(self, session: Session, project: str, key_id: str) -> KeyRow:
         project_row(session, project)

@@ -1,4 +1,4 @@
-"""When keys were last used: kept to the minute, and never at the cost of a request."""
+"""When keys were last used: noted in memory, and written now and then, so that no request waits for it."""
 
 from __future__ import annotations
 
@@ -11,37 +11,41 @@ from sqlalchemy import or_, update
 from forebay.control.access.tables import KeyRow
 from forebay.control.store import Database
 
-_EVERY_S = 60.0
-_MOST = 10_000
-
 
 class LastUse:
-    """Remembers what is written already, so that a busy key costs one write a minute."""
+    """Any thread may note and write; what a crash takes with it is what was not written yet."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._written: dict[str, float] = {}
+        self._noted: dict[str, float] = {}
 
     def note(self, used: Mapping[str, float]) -> None:
-        """Keep when each key was used (Unix time); raises `NotReady`."""
-        news = self._news(used)
-        if not news:
+        """Each key was used then (Unix time)."""
+        with self._lock:
+            for key_id, time_s in used.items():
+                self._noted[key_id] = max(time_s, self._noted.get(key_id, 0.0))
+
+    def of(self, key_id: str, written: datetime | None) -> datetime | None:
+        """When the key was last used, of which *written* is known to the database."""
+        time_s = self._noted.get(key_id)
+        if time_s is None:
+            return written
+        noted = datetime.fromtimestamp(time_s, UTC)
+        return noted if written is None else max(noted, written)
+
+    def write(self) -> None:
+        """Write down what was noted; raises `NotReady`, and then it waits for the next time."""
+        with self._lock:
+            noted = dict(self._noted)
+        if not noted:
             return
         with self._database.write() as session:
-            for key_id, time_s in sorted(news.items()):
+            for key_id, time_s in sorted(noted.items()):
                 when = datetime.fromtimestamp(time_s, UTC)
                 earlier = or_(KeyRow.used_at.is_(None), KeyRow.used_at < when)
                 session.execute(update(KeyRow).where(KeyRow.id == key_id, earlier).values(used_at=when))
-
-    def _news(self, used: Mapping[str, float]) -> dict[str, float]:
         with self._lock:
-            if len(self._written) > _MOST:
-                self._written.clear()
-            news = {
-                key_id: time_s
-                for key_id, time_s in used.items()
-                if time_s - self._written.get(key_id, 0.0) >= _EVERY_S
-            }
-            self._written.update(news)
-        return news
+            for key_id, time_s in noted.items():
+                if self._noted.get(key_id) == time_s:
+                    del self._noted[key_id]

@@ -16,7 +16,7 @@ class ProjectRecord:
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key, as it is shown: everything but its secret; `used_at` is a minute late at most."""
+    """A key, as it is shown: everything but its secret; `used_at` is what its own hub knows, and half a minute old of others."""
 
     id: str
     name: str

@@ -17,6 +17,7 @@ from forebay.control.hub.collecting import collect_now_and_then
 from forebay.control.hub.guard import check_decided
 from forebay.control.hub.invoicing import invoice_now_and_then
 from forebay.control.hub.measure import Measured
+from forebay.control.hub.noting import note_last_use, note_now_and_then
 from forebay.control.hub.problems import Problem, add_common_problems, install_problems
 from forebay.control.hub.routes import ROUTERS
 from forebay.control.hub.services import HubLimits, Services
@@ -100,7 +101,8 @@ def begin_stop(app: FastAPI) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         services, limits = app.state.services, app.state.limits
-        works = [app.state.watch.run(), collect_now_and_then(services)]
+        stack.push_async_callback(note_last_use, services)
+        works = [app.state.watch.run(), collect_now_and_then(services), note_now_and_then(services)]
         if limits.invoice_after_h:
             works.append(invoice_now_and_then(services, limits.invoice_after_h))
         for work in works:
