@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from forebay.core import DataType, Signature, TensorSpec
-from support.tiny_models import graph_bytes
+from support.nodes import Prepared
+from support.tiny_models import graph_bytes, scaler
 
 CLASSES = ("cat", "dog", "owl")
 JUDGE = Signature(
@@ -60,3 +63,14 @@ def mixer() -> bytes:
         [numpy_helper.from_array(np.array([1], np.int64), "axes")],
     )
     return graph_bytes(graph)
+
+
+def all_deployed(folder: Path) -> Prepared:
+    """A node's models: `twice`, `either` of two versions (the second is the champion), `judge`, `mixer`."""
+    prepared = Prepared(folder)
+    prepared.deploy("twice", [prepared.artifact(scaler())])
+    prepared.deploy("either", [prepared.artifact(scaler(10)), prepared.artifact(scaler(100))])
+    prepared.deploy("judge", [prepared.artifact(judge(), JUDGE)])
+    prepared.deploy("mixer", [prepared.artifact(mixer(), MIXER)])
+    prepared.alias("either", champion=2)
+    return prepared

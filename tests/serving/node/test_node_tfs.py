@@ -9,19 +9,13 @@ import msgspec
 import pytest
 
 from forebay.core import Key
-from support.asked_models import JUDGE, MIXER, judge, mixer
-from support.nodes import Prepared, Running, running
-from support.tiny_models import scaler
+from support.asked_models import all_deployed
+from support.nodes import Running, running
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    prepared = Prepared(tmp_path_factory.mktemp("node"))
-    prepared.deploy("twice", [prepared.artifact(scaler())])
-    prepared.deploy("either", [prepared.artifact(scaler(10)), prepared.artifact(scaler(100))])
-    prepared.deploy("judge", [prepared.artifact(judge(), JUDGE)])
-    prepared.deploy("mixer", [prepared.artifact(mixer(), MIXER)])
-    prepared.alias("either", champion=2)
+    prepared = all_deployed(tmp_path_factory.mktemp("node"))
     with running(prepared) as started:
         yield started
 

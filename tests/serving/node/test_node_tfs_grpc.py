@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from forebay.serving.wire import Call, tfs_grpc
-from support.asked_models import JUDGE, MIXER, judge, mixer
+from support.asked_models import all_deployed
 from support.grpc_caller import Caller, calling, refused
-from support.nodes import Prepared, Running, running
-from support.tiny_models import scaler
+from support.nodes import Running, running
 
 PREDICTION, MODEL = "/tensorflow.serving.PredictionService", "/tensorflow.serving.ModelService"
 ROW = np.array([[1, 2, 3]], np.float32)
@@ -20,12 +19,7 @@ ROW = np.array([[1, 2, 3]], np.float32)
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    prepared = Prepared(tmp_path_factory.mktemp("node"))
-    prepared.deploy("twice", [prepared.artifact(scaler())])
-    prepared.deploy("either", [prepared.artifact(scaler(10)), prepared.artifact(scaler(100))])
-    prepared.deploy("judge", [prepared.artifact(judge(), JUDGE)])
-    prepared.deploy("mixer", [prepared.artifact(mixer(), MIXER)])
-    prepared.alias("either", champion=2)
+    prepared = all_deployed(tmp_path_factory.mktemp("node"))
     prepared.key()
     with running(prepared) as started:
         yield started

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forebay.core import DataType, Signature, TensorSpec
-from forebay.core.errors import ForebayError, Malformed, UnknownMedia
+from forebay.core import DataType, Signature, Tensors, TensorSpec
+from forebay.core.errors import Malformed, UnknownMedia
 from forebay.serving.wire import Answer, invocations
 from support.asked_models import JUDGE, MIXER
+from support.rubbish import read_or_refused
 from support.tiny_models import TWICE
 
 TABLE = Signature(
@@ -124,16 +125,19 @@ documents = st.recursive(
 @settings(max_examples=300)
 @given(documents, st.sampled_from([TWICE, MIXER, TABLE]), st.sampled_from(FORMS))
 def test_any_json_is_a_call_or_a_sentence(document: Any, signature: Signature, form: str) -> None:
-    with contextlib.suppress(ForebayError):
-        said({form: document}, signature)
+    body = json.dumps({form: document}).encode()
+    read_or_refused(partial(_inputs, body, None, signature), signature)
 
 
 @given(st.binary(max_size=60) | st.text('ab,c"\n\r1.-', max_size=60).map(str.encode))
 def test_any_bytes_are_a_call_or_a_sentence(body: bytes) -> None:
     for kind in (None, b"text/csv"):
-        for signature in (TWICE, TABLE, MIXER):
-            with contextlib.suppress(ForebayError):
-                call(body, signature, kind)
+        for each in (TWICE, TABLE, MIXER):
+            read_or_refused(partial(_inputs, body, kind, each), each)
+
+
+def _inputs(body: bytes, kind: bytes | None, signature: Signature) -> Tensors:
+    return invocations.decode_request(body, kind, signature, "m", None).inputs
 
 
 rows = st.tuples(

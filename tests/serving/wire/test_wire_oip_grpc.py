@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from forebay.core import Array, DataType
-from forebay.core.errors import ForebayError, Malformed, Unsupported
+from forebay.core.errors import Malformed, Unsupported
 from forebay.serving.wire import Answer, Call, oip_grpc, oip_grpc_pages
 from forebay.serving.wire.proto_files import read_proto
+from support.rubbish import read_or_refused
 
 Request = oip_grpc.PROTOCOL.message("inference.ModelInferRequest")
 Response = oip_grpc.PROTOCOL.message("inference.ModelInferResponse")
@@ -207,8 +207,7 @@ def test_what_is_not_served_is_said_to_be_so() -> None:
 
 @given(st.binary(max_size=64))
 def test_rubbish_is_a_sentence(message: bytes) -> None:
-    with suppress(ForebayError):
-        oip_grpc.decode_request(message)
+    read_or_refused(lambda: oip_grpc.decode_request(message).inputs)
 
 
 @given(st.data())
@@ -217,8 +216,7 @@ def test_a_request_with_bytes_changed_is_a_call_or_a_sentence(data: st.DataObjec
     for _ in range(data.draw(st.integers(1, 3))):
         message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(message)))
-    with suppress(ForebayError):
-        oip_grpc.decode_request(bytes(message[:cut]))
+    read_or_refused(lambda: oip_grpc.decode_request(bytes(message[:cut])).inputs)
 
 
 def test_both_ways_of_reading_agree() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import hypothesis.extra.numpy as hnp
@@ -11,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forebay.core import DataType
+from forebay.core import DataType, Signature, Tensors
 from forebay.core.errors import ForebayError, Malformed
 from forebay.serving.wire import Answer, Call, tfs_grpc
 from support.asked_models import JUDGE, MIXER
+from support.rubbish import read_or_refused
 from support.tiny_models import TWICE
 
 
@@ -109,12 +112,15 @@ def test_metadata_is_a_packed_signature() -> None:
     assert (described.inputs["b"].dtype, described.inputs["a"].tensor_shape.dim[1].size) == (9, 2)
 
 
-DECODERS = (
-    tfs_grpc.decode_predict,
-    tfs_grpc.decode_classify,
-    tfs_grpc.decode_multi,
-    lambda body: tfs_grpc.read_asked("GetModelMetadata", body),
-    tfs_grpc.decode_answer,
+def _examples(decode: Callable[[bytes], tfs_grpc.Examples]) -> Callable[[bytes], Tensors]:
+    return lambda body: decode(body).call(MIXER).inputs
+
+
+READERS: tuple[tuple[Callable[[bytes], Tensors], Signature | None], ...] = (
+    (lambda body: tfs_grpc.decode_predict(body).inputs, None),
+    (_examples(tfs_grpc.decode_classify), MIXER),
+    (_examples(tfs_grpc.decode_regress), MIXER),
+    (_examples(tfs_grpc.decode_multi), MIXER),
 )
 
 
@@ -122,9 +128,14 @@ DECODERS = (
 def test_any_bytes_are_a_call_or_a_sentence(body: bytes, at: int, cut: bytes) -> None:
     whole = tfs_grpc.encode_request(Call("m", {"x": np.ones((2, 3), np.float32)}, "1"))
     for each in (body, whole[:at] + cut + whole[at + len(cut) :], whole[:at]):
-        for decode in DECODERS:
-            with contextlib.suppress(ForebayError):
-                decode(each)
+        for read, signature in READERS:
+            read_or_refused(partial(read, each), signature)
+        with contextlib.suppress(Malformed):
+            model, version = tfs_grpc.read_asked("GetModelMetadata", each)
+            assert isinstance(model, str)
+            assert version is None or isinstance(version, str)
+        with contextlib.suppress(ForebayError):  # another server's answer may be its fault
+            assert all(isinstance(one, np.ndarray) for one in tfs_grpc.decode_answer(each).outputs.values())
 
 
 @pytest.mark.parametrize("datatype", list(DataType))

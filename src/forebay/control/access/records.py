@@ -16,7 +16,10 @@ class ProjectRecord:
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key, as it is shown: everything but its secret; `used_at` is what its own hub knows, and half a minute old of others."""
+    """A key, as it is shown: everything but its secret.
+
+    `used_at` is what this hub has seen, and, of what other hubs have, half a minute old.
+    """
 
     id: str
     name: str

@@ -170,9 +170,13 @@ def nested_text(texts: list[bytes], shape: Iterable[int]) -> bytes:
 
 def _text(value: str | bytes, packed: bool) -> bytes:
     raw = value.encode() if isinstance(value, str) else value
-    if not packed:
-        try:
-            return orjson.dumps(raw.decode())
-        except UnicodeDecodeError:
-            pass
-    return orjson.dumps({_B64: base64.b64encode(raw).decode()})
+    text = None if packed else _read(raw)
+    return orjson.dumps({_B64: base64.b64encode(raw).decode()} if text is None else text)
+
+
+def _read(raw: bytes) -> str | None:
+    """The text that *raw* is in UTF-8; None for bytes that are none."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from forebay.core import Array, Signature, Tensors
+from forebay.core import Signature, Tensors
 from forebay.core.errors import Malformed, Unsupported
 from forebay.serving.wire.call import Answer, Call
 from forebay.serving.wire.proto_files import Protocol
@@ -59,17 +59,22 @@ def decode_predict(message: bytes) -> Call:
     """A `PredictRequest`; raises `Malformed`."""
     request = _read("PredictRequest", message)
     spec = _spec_in(request.model_spec)
-    inputs: Tensors = {}
+    inputs, bf16 = _tensors_in("input", request.inputs)
+    return Call(spec.model, inputs, spec.version, outputs=tuple(request.output_filter), bf16=bf16)
+
+
+def _tensors_in(what: str, tensors: Mapping[str, Any]) -> tuple[Tensors, tuple[str, ...]]:
+    """The arrays in a map of `TensorProto`s, and which of them are BF16; raises `Malformed`."""
+    arrays: Tensors = {}
     bf16: list[str] = []
-    for name, tensor in request.inputs.items():
+    for name, tensor in tensors.items():
         try:
-            inputs[name], is_bf16 = array_in(tensor)
+            arrays[name], is_bf16 = array_in(tensor)
         except ValueError as why:
-            raise Malformed(f"input {name!r} {why}") from None
+            raise Malformed(f"{what} {name!r} {why}") from None
         if is_bf16:
             bf16.append(name)
-    wanted = tuple(request.output_filter)
-    return Call(spec.model, inputs, spec.version, outputs=wanted, bf16=tuple(bf16))
+    return arrays, tuple(bf16)
 
 
 def decode_classify(message: bytes) -> Examples:
@@ -259,13 +264,5 @@ def encode_request(call: Call) -> bytes:
 def decode_answer(message: bytes) -> Answer:
     """The answer in a `PredictResponse`; raises `Malformed`."""
     response = _read("PredictResponse", message)
-    outputs: dict[str, Array] = {}
-    bf16: list[str] = []
-    for name, tensor in response.outputs.items():
-        try:
-            outputs[name], is_bf16 = array_in(tensor)
-        except ValueError as why:
-            raise Malformed(f"output {name!r} {why}") from None
-        if is_bf16:
-            bf16.append(name)
-    return Answer(response.model_spec.name, str(response.model_spec.version.value), outputs, bf16=tuple(bf16))
+    outputs, bf16 = _tensors_in("output", response.outputs)
+    return Answer(response.model_spec.name, str(response.model_spec.version.value), outputs, bf16=bf16)
