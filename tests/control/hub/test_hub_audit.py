@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -83,6 +84,22 @@ def test_nodes_and_uploads_say_too_much_to_be_told_of(hub: RunningHub, node: htt
     assert told(hub) == []
     assert node.post(KEYS, json={"role": "inference"}).status_code == 403
     assert told(hub) == [(id_of(node), "access.create_key", "projects/default/keys", "refused")]
+
+
+def test_a_project_called_blobs_is_told_of_like_any_other(hub: RunningHub, admin: httpx.Client) -> None:
+    admin.post("/api/v1/projects", json={"name": "blobs"})
+    assert admin.post("/api/v1/projects/blobs/keys", json={"role": "emperor"}).status_code == 400
+    assert told(hub)[1:] == [(id_of(admin), "access.create_key", "projects/blobs/keys", "refused")]
+
+
+def test_bytes_that_are_put_are_not_told_of_and_bytes_that_are_cleared_away_are(
+    hub: RunningHub, admin: httpx.Client
+) -> None:
+    digest = sha256(b"bytes").hexdigest()
+    assert admin.put(f"/api/v1/projects/default/blobs/{digest}", content=b"bytes").is_success
+    assert told(hub) == []
+    assert admin.post("/api/v1/blobs/collect").is_success
+    assert [entry[1:] for entry in told(hub)] == [("blobs.collect_blobs_now", "blobs/collect", "done")]
 
 
 def test_an_odd_path_is_told_as_it_is_and_breaks_nothing(hub: RunningHub, admin: httpx.Client) -> None:

@@ -47,8 +47,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 all projects: neither is a project's to give. `Permission.OWN` is what an owner has and an administrator has
 not: only owners make and end the keys of owners. `Permission.CODE` lets a key publish Python that nodes will
 run; a node runs it only where it may. `Permission.OVERRIDE` lets it pass by what a model keeps, and change
-that; `Permission.AUDIT` lets it read who did what in its project;
-`Permission.BILLING` lets it set prices, write invoices and bound what is spent."""
+that; `Permission.AUDIT` lets it read who did what in its project; `Permission.BILLING` lets it set prices
+and write invoices."""
 
 
 def permissions_of(role: str) -> frozenset[Permission]:

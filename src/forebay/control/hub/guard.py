@@ -55,8 +55,13 @@ def in_project(permission: Permission) -> Callable[[str, Request, Principal, Hub
 
 
 def _set_out(request: Request, who: Principal, permission: Permission) -> None:
-    """From now on the audit hears of what is done, unless it only reads, or is one of a node's many words."""
-    if request.method in ("GET", "HEAD") or permission is Permission.NODE or "/blobs" in request.url.path:
+    """From now on the audit hears of what is done, unless it only reads, or is one of a node's many words.
+
+    Nor does it hear of bytes that are put: nothing is changed before a version refers to them.
+    """
+    if request.method in ("GET", "HEAD") or permission is Permission.NODE:
+        return
+    if request.scope["route"].path.endswith("/blobs/{sha256}"):
         return
     request.state.errand.deed = deed_of(request.scope, who.project)
 
