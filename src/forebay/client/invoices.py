@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 from forebay.client.bill_results import Credit, Invoice
 from forebay.client.door import Door
@@ -28,11 +29,11 @@ class InvoicesOf:
         """One invoice; raises `NotFound`."""
         return self._door.ask("GET", f"{self._address}/{number}", Invoice)
 
-    def save(self, number: int, file: Path | str) -> Path:
-        """Write an invoice to *file*: as CSV if its name ends so, and as PDF otherwise."""
+    def save(self, number: int, file: Path | str, form: Literal["pdf", "csv"] | None = None) -> Path:
+        """Write an invoice to *file* in *form*: else as CSV if its name ends so, and as PDF otherwise."""
         path = Path(file)
-        kind = "csv" if path.suffix.lower() == ".csv" else "pdf"
-        path.write_bytes(self._door.send("GET", f"{self._address}/{number}/{kind}").content)
+        form = form or ("csv" if path.suffix.lower() == ".csv" else "pdf")
+        path.write_bytes(self._door.send("GET", f"{self._address}/{number}/{form}").content)
         return path
 
     def issue(self, month: str) -> Listing[Invoice]:

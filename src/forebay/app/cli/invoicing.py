@@ -34,9 +34,10 @@ def list_invoices(talk: Talk) -> None:
 def show_invoice(talk: Talk, number: int, pdf: Path | None, csv: Path | None) -> None:
     """Show the invoice NUMBER."""
     found = talk.hub.invoices.show(number)
-    for file, kind in ((pdf, ".pdf"), (csv, ".csv")):
-        if file is not None:
-            talk.hub.invoices.save(number, file if file.suffix else file.with_suffix(kind))
+    if pdf is not None:
+        talk.hub.invoices.save(number, pdf, "pdf")
+    if csv is not None:
+        talk.hub.invoices.save(number, csv, "csv")
     talk.answer(found, lambda: show_bill(found))
 
 

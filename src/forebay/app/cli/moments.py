@@ -35,11 +35,11 @@ class Moment(click.ParamType[datetime]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Read a date, a time, or `7d`, `12h`, `30m`."""
         text = str(value)
-        if (long := period(text)) is not None:
-            return datetime.now(UTC) + (long if self._ahead else -long)
         try:
+            if (long := period(text)) is not None:
+                return datetime.now(UTC) + (long if self._ahead else -long)
             found = datetime.fromisoformat(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             self.fail(f"{text!r} is no time; write 2026-11-21, 2026-11-21T12:00, 7d or 12h", param, ctx)
         return found.replace(tzinfo=found.tzinfo or UTC)
 
