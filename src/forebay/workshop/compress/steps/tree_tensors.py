@@ -29,10 +29,10 @@ def tree_tensors(draft: Draft, bench: Bench) -> Draft:
         raise Unsupported(f"its operators are older than ONNX's opset {_OPSET}")
     ensemble = ensemble_in(proto, bench)
     walk = _Walk(ensemble)
-    nodes = list(proto.graph.node)
-    place = next(at for at, node in enumerate(nodes) if node is ensemble.node or node == ensemble.node)
+    nodes, made = list(proto.graph.node), walk.nodes()
+    place = [list(node.output) for node in nodes].index(list(ensemble.node.output))
     del proto.graph.node[:]
-    proto.graph.node.extend([*nodes[:place], *walk.nodes(), *nodes[place + 1 :]])
+    proto.graph.node.extend([*nodes[:place], *made, *nodes[place + 1 :]])
     proto.graph.initializer.extend(walk.constants)
     return draft.with_proto(proto)
 
