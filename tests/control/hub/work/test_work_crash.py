@@ -57,7 +57,7 @@ def test_a_search_goes_on_after_the_trials_that_were_done(database: Database, tm
     sha256 = hashlib.sha256(data).hexdigest()
     blobs.put([data], sha256)
     request: dict[str, Any] = {"data": {"sha256": sha256}, "target": "species", "name": "flowers", "folds": 5}
-    request |= {"estimator": "random-forest", "time_budget_s": 8.0}
+    request |= {"estimator": "random-forest", "time_budget_s": 24.0}
 
     def tried(job_id: str) -> list[dict[str, Any]]:
         said = [event.body for event in looking.events(job_id) if event.kind == "metric"]
@@ -137,7 +137,7 @@ def test_a_compression_goes_on_after_the_candidates_that_were_done(
     registered(registry, blobs, artifact(tmp_path / "artifact"), "digits")
     data = parquet(tmp_path / "eval.parquet").read_bytes()
     request: dict[str, Any] = {"model": "digits:1", "data": {"sha256": put(blobs, data), "format": "parquet"}}
-    request |= {"target": "digit", "keep": "accuracy>=-4", "goal": "size", "time_budget_s": 25.0}
+    request |= {"target": "digit", "keep": "accuracy>=-4", "goal": "size", "time_budget_s": 40.0}
     request |= {"slices": ["half"]}
 
     def logged(job_id: str) -> list[tuple[str, tuple[str, ...]]]:
