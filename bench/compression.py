@@ -19,6 +19,7 @@ from forebay.core import INFO_NAME
 from forebay.core.errors import Unsupported
 from forebay.serving.runtime.fingerprint import fingerprint
 from forebay.workshop.compress import EVIDENCE_NAME, Evidence, Source, Wish, compress
+from forebay.workshop.compress.evidence import times
 from forebay.workshop.compress.recipes import parts_of
 
 TABLE = ROOT / "bench" / "COMPRESSION.md"
@@ -54,7 +55,7 @@ def row_of(subject: Subject, evidence: Evidence | None) -> str:
         none = ["–"] * 4
         cells = [subject.title, f"`{subject.keep}`", str(subject.bar), *none, "nothing found", "**missed**"]
         return f"| {' | '.join(cells)} |"
-    figures = [f"{gain:.2g} ×" for gain in gains(evidence)]
+    figures = [times(gain) for gain in gains(evidence)]
     found = "; ".join(finding.figures for finding in evidence.findings)
     cells = [
         subject.title,

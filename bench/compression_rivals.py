@@ -18,6 +18,7 @@ from bench.venvs import python_of, version_of
 from bench.words import HERE, Missing
 from forebay.workshop.compress import Rows, Source
 from forebay.workshop.compress.drafts import answers
+from forebay.workshop.compress.evidence import times
 from forebay.workshop.compress.measuring import Stand, answered, race
 from forebay.workshop.compress.steps.precision import quiet
 
@@ -146,7 +147,7 @@ def lines(title: str, points: Sequence[Point]) -> list[str]:
             cells = [title, point.name, *["–"] * 4, f"not measured: {point.missing}"]
         else:
             verdict = "" if point is ours else ("**better than ours**" if point.beats(ours) else "not better")
-            figures = [f"{gain:.2g} ×" for gain in (point.smaller, point.quicker, point.throughput)]
+            figures = [times(gain) for gain in (point.smaller, point.quicker, point.throughput)]
             cells = [title, point.name, *figures, f"{point.accuracy:.2f}", verdict]
         found.append(f"| {' | '.join(cells)} |")
     return found

@@ -89,12 +89,17 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(data, type=cls)
 
 
+def times(ratio: float) -> str:
+    """A ratio to two digits, as people write them: 4.8 times, 1,500 times."""
+    return f"{float(f'{ratio:.2g}'):,.10g} {TIMES}"
+
+
 def sentence(findings: Sequence[Finding], faster: float, smaller: float) -> str:
     """`4.8 x faster, 3.9 x smaller, accuracy 98.1 → 97.9 (…); promise kept`."""
     verdict = standing(findings)
     told = "; ".join(finding.figures for finding in findings)
-    speed = f"{faster:.2g} {TIMES} faster" if faster >= 1 else f"{1 / faster:.2g} {TIMES} slower"
-    size = f"{smaller:.2g} {TIMES} smaller" if smaller >= 1 else f"{1 / smaller:.2g} {TIMES} larger"
+    speed = f"{times(faster)} faster" if faster >= 1 else f"{times(1 / faster)} slower"
+    size = f"{times(smaller)} smaller" if smaller >= 1 else f"{times(1 / smaller)} larger"
     if verdict is Verdict.KEPT:
         end = "promise kept" if len(findings) == 1 else f"all {len(findings)} promises kept"
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
-from forebay.workshop.compress.evidence import TIMES, ClassLine, Evidence
+from forebay.workshop.compress.evidence import TIMES, ClassLine, Evidence, times
 from forebay.workshop.compress.keep import Verdict
 from forebay.workshop.compress.keep.verdict import plain, signed
 from forebay.workshop.compress.pareto import picture
@@ -47,17 +47,17 @@ def _tiles(evidence: Evidence) -> str:
     before = {cost.batch_rows: cost for cost in evidence.source_costs}
     tiles = [
         (
-            f"{before[1].p50_s / found[1].p50_s:.2g} {TIMES}",
+            times(before[1].p50_s / found[1].p50_s),
             "quicker alone",
             f"{_ms(found[1].p50_s)} for one row",
         ),
         (
-            f"{before[32].p50_s / found[32].p50_s:.2g} {TIMES}",
+            times(before[32].p50_s / found[32].p50_s),
             "the rows a second",
             f"{32 / found[32].p50_s:,.0f} in batches of 32",
         ),
         (
-            f"{evidence.source_disk_bytes / evidence.disk_bytes:.2g} {TIMES}",
+            times(evidence.source_disk_bytes / evidence.disk_bytes),
             "smaller",
             f"{_size(evidence.disk_bytes)} on disk",
         ),
