@@ -84,6 +84,12 @@ def test_strings_half_floats_and_nothing_at_all_come_back_as_they_went(
     assert empty is None or (empty["shape"], empty["hex"]) == ([0, 3], "")
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_best_classes_are_named(said: dict[str, Any], variant: str) -> None:
+    assert said[variant]["classes"]["y"]["shape"] == [2, 2]
+    assert _texts(said[variant]["classes"]["y"]) == ["4.000000:2", "2.000000:1", "10.000000:2", "8.000000:1"]
+
+
 @pytest.mark.parametrize("variant", HTTP)
 def test_json_and_bytes_mix(said: dict[str, Any], variant: str) -> None:
     heard = said[variant]

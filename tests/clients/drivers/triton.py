@@ -108,6 +108,8 @@ class Scenes:
             "bad_type": await self.refused(self.infer("twice", rows.astype(np.int32), "INT32")),
             "no_key": await self.refused(self.infer("twice", rows, "FP32", headers={})),
         }
+        best = [self.module.InferRequestedOutput("y", class_count=2)]
+        found["classes"] = await self.infer("twice", rows, "FP32", outputs=best)
         for encoding in ("gzip", "deflate"):
             found[encoding] = await self.infer("twice", many, "FP32", **self.compressed(encoding))
         found |= await (self.play_http(rows, words) if self.over_http else self.play_grpc(rows))

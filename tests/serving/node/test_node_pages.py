@@ -6,9 +6,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from forebay.core import Bounds, DataType, Key, Limits, Signature, TensorSpec
+from forebay.serving.wire import Call, oip_grpc
+from support.asked_models import JUDGE, judge
+from support.grpc_caller import OIP, calling
 from support.nodes import CALLER, Prepared, Running, running
 from support.tiny_models import echo_text, scaler
 
@@ -21,6 +25,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     prepared.deploy("twice", [prepared.artifact(scaler())], Limits(batch_rows=16, wait_s=0.0))
     prepared.deploy("either", [prepared.artifact(scaler(10)), prepared.artifact(scaler(100))])
     prepared.deploy("text", [prepared.artifact(echo_text(), TEXT)])
+    prepared.deploy("judge", [prepared.artifact(judge(), JUDGE)])
     prepared.key()
     with running(prepared) as started:
         yield started
@@ -136,7 +141,7 @@ def test_everybodys_statistics_are_those_of_ones_own_models(node: Running) -> No
     _, said = read(node, limited, "/v2/models/stats")
     assert {each["name"] for each in said["model_stats"]} == {"text"}
     _, said = read(node, everything, "/v2/models/stats")
-    assert {each["name"] for each in said["model_stats"]} == {"text", "twice", "either"}
+    assert {each["name"] for each in said["model_stats"]} == {"text", "twice", "either", "judge"}
     assert read(node, limited, "/v2/models/twice/stats")[0] == 403
 
 
@@ -168,6 +173,32 @@ def test_the_index_lists_what_is_deployed(node: Running, key: Key) -> None:
         for body in (b"", b"{}", b'{"ready":true}'):
             said = client.post("/v2/repository/index", content=body).json()
             assert {"name": "either", "version": "2", "state": "READY", "reason": ""} in said
-            assert len(said) == 4
+            assert len(said) == 5
         assert client.post("/v2/repository/index", content=b"[]").status_code == 400
         assert client.post("/v2/repository/index", content=b"{").status_code == 400
+
+
+def test_the_best_classes_are_said_with_their_labels_through_both_doors(node: Running, key: Key) -> None:
+    row = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [0, 2, 1]}
+    wanted = [{"name": "probabilities", "parameters": {"classification": 2}}, {"name": "label"}]
+    with node.client(key) as client:
+        answer = client.post("/v2/models/judge/infer", json={"inputs": [row], "outputs": wanted}).json()
+    best, label = answer["outputs"]
+    assert (best["datatype"], best["shape"]) == ("BYTES", [1, 2])
+    assert best["data"] == ["0.665241:1:dog", "0.244728:2:owl"]
+    assert label["data"] == ["dog"]
+    request = oip_grpc.PROTOCOL.message("inference.ModelInferRequest").FromString(
+        oip_grpc.encode_request(Call("judge", {"x": np.array([[0, 2, 1]], np.float32)}))
+    )
+    request.outputs.add(name="probabilities").parameters["classification"].int64_param = 2
+    with calling(node, key) as caller:
+        said = oip_grpc.decode_answer(caller.bytes(f"{OIP}/ModelInfer", request.SerializeToString()))
+    assert [each.decode() for each in said.outputs["probabilities"].ravel()] == best["data"]
+
+
+def test_words_cannot_be_classified(node: Running, key: Key) -> None:
+    row = {"name": "x", "shape": [1, 1], "datatype": "BYTES", "data": ["a"]}
+    wanted = [{"name": "y", "parameters": {"classification": 2}}]
+    with node.client(key) as client:
+        answer = client.post("/v2/models/text/infer", json={"inputs": [row], "outputs": wanted})
+    assert (answer.status_code, "no numbers to classify by" in answer.json()["error"]) == (400, True)

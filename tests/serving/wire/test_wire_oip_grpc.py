@@ -200,8 +200,8 @@ def test_what_is_not_served_is_said_to_be_so() -> None:
     with pytest.raises(Unsupported, match="shared memory"):
         oip_grpc.decode_request(request.SerializeToString())
     request = raw_request()
-    request.outputs.add(name="y").parameters["classification"].int64_param = 3
-    with pytest.raises(Unsupported, match="classification"):
+    request.outputs.add(name="y").parameters["shared_memory_region"].string_param = "r"
+    with pytest.raises(Unsupported, match="shared_memory_region"):
         oip_grpc.decode_request(request.SerializeToString())
 
 

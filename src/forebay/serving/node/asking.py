@@ -10,6 +10,7 @@ from forebay.core import Principal, UsageEvent
 from forebay.serving.engine import Outcome
 from forebay.serving.node.routing import Served
 from forebay.serving.wire import Answer, Call
+from forebay.serving.wire.classes import in_classes
 
 _REQUEST_ID_BYTES = 128
 CACHE_STATUS = MappingProxyType(
@@ -53,7 +54,11 @@ def ask(
 
 
 def answer_of(served: Served, call: Call, outcome: Outcome) -> Answer:
-    """What the model said, as a protocol writes it."""
+    """What the model said, as a protocol writes it; raises `Malformed` for classes of what has no numbers."""
+    if call.classes:
+        found = in_classes(outcome.outputs, call.classes, served.lane.signature, served.bf16_out)
+        bits = tuple(name for name in served.bf16_out if name not in call.classes)
+        return Answer(served.model, str(served.version), found, call.id, bits)
     return Answer(served.model, str(served.version), outcome.outputs, call.id, served.bf16_out)
 
 

@@ -25,7 +25,7 @@ from forebay.serving.wire.oip_statistics import (
 if TYPE_CHECKING:
     from forebay.serving.node.service import Node
 
-EXTENSIONS = ("binary_tensor_data", "model_configuration", "parameters", "statistics")
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "parameters", "statistics")
 
 
 def server(node: Node) -> dict[str, Any]:

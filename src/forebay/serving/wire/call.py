@@ -15,7 +15,8 @@ class Call(msgspec.Struct, gc=False):
     `version` is the caller's own word (a number as text), None for what the deployment says. `id` is
     the caller's name for the request and goes back with the answer. `outputs` are the wanted ones in
     the wanted order, empty for all. `binary` says whether outputs go back as bytes; `binary_of` has
-    the exceptions by output name. `timeout_s` is how long the caller will wait. `bf16` names the
+    the exceptions by output name. `classes` says of which outputs the best so many classes are wanted
+    instead of the numbers. `timeout_s` is how long the caller will wait. `bf16` names the
     inputs whose uint16 are the bits of BF16, which NumPy cannot say.
     """
 
@@ -29,6 +30,7 @@ class Call(msgspec.Struct, gc=False):
     parameters: dict[str, Any] = {}
     timeout_s: float | None = None
     bf16: tuple[str, ...] = ()
+    classes: dict[str, int] = {}
 
     def with_inputs(self, inputs: Tensors, model: str, version: str | None) -> Call:
         """The same request with other *inputs*, for *model*."""
@@ -43,6 +45,7 @@ class Call(msgspec.Struct, gc=False):
             self.parameters and dict(self.parameters),
             self.timeout_s,
             self.bf16,
+            self.classes,
         )
 
     def wants_binary(self, output: str) -> bool:

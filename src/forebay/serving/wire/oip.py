@@ -20,6 +20,7 @@ from forebay.core import Signature
 from forebay.core.errors import Malformed, Unsupported
 from forebay.serving.wire.binary import bytes_from_array
 from forebay.serving.wire.call import Answer, Call
+from forebay.serving.wire.classes import classes_from
 from forebay.serving.wire.datatypes import flat_native
 from forebay.serving.wire.document import LISTS, OBJECTS, plain, read_document
 from forebay.serving.wire.oip_heads import MOST_HEAD_BYTES, Described, Head, answer_head, answer_text
@@ -144,6 +145,7 @@ def _read_wanted(call: Call, outputs: Any) -> None:
         raise Malformed("'outputs' is a list")
     names: list[str] = []
     binary_of: dict[str, bool] = {}
+    classes: dict[str, int] = {}
     for output in outputs:
         keys = fields_of(output, "a wanted output")
         name = output["name"] if "name" in keys else None
@@ -152,21 +154,26 @@ def _read_wanted(call: Call, outputs: Any) -> None:
                 f"every wanted output has a 'name' of its own; output {len(names)} has {plain(name)!r}"
             )
         names.append(name)
-        binary = _wants_binary(name, output["parameters"]) if "parameters" in keys else None
-        if binary is not None:
+        said = _output_parameters(name, output["parameters"]) if "parameters" in keys else {}
+        if (binary := _wants_binary(name, said)) is not None:
             binary_of[name] = binary
-    call.outputs, call.binary_of = tuple(names), binary_of
+        if best := classes_from(name, said.get("classification")):
+            classes[name] = best
+    call.outputs, call.binary_of, call.classes = tuple(names), binary_of, classes
 
 
-def _wants_binary(name: str, parameters: Any) -> bool | None:
+def _output_parameters(name: str, parameters: Any) -> dict[str, Any]:
     if parameters is None:
-        return None
+        return {}
     if not isinstance(parameters, OBJECTS):
         raise Malformed(f"output {name!r} has 'parameters' that are no object")
-    said = plain(parameters)
-    for unsupported in ("classification", "shared_memory_region"):
-        if said.get(unsupported):
-            raise Unsupported(f"the output parameter {unsupported!r} is not served here; leave it out")
+    said: dict[str, Any] = plain(parameters)
+    if said.get("shared_memory_region"):
+        raise Unsupported("the output parameter 'shared_memory_region' is not served here; leave it out")
+    return said
+
+
+def _wants_binary(name: str, said: dict[str, Any]) -> bool | None:
     binary = said.get("binary_data")
     if binary is not None and not isinstance(binary, bool):
         raise Malformed(f"output {name!r} has a 'binary_data' that is neither true nor false")

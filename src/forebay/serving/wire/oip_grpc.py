@@ -18,6 +18,7 @@ from forebay.core import Array, Tensors
 from forebay.core.errors import Malformed, Unsupported
 from forebay.serving.wire.binary import array_from_bytes, bytes_from_array
 from forebay.serving.wire.call import Answer, Call
+from forebay.serving.wire.classes import classes_from
 from forebay.serving.wire.datatypes import BF16, BOOL, BYTES, Form, form_of
 from forebay.serving.wire.oip_grpc_tensors import (
     array_from_contents,
@@ -154,6 +155,7 @@ def _filled(head: _Head, parts: _Parts, message: bytes) -> Call:
         parameters=call.parameters and dict(call.parameters),
         timeout_s=call.timeout_s,
         bf16=call.bf16,
+        classes=call.classes,
     )
 
 
@@ -218,10 +220,15 @@ def _call_without_inputs(request: Any, bf16: list[str]) -> Call:
     if type(timeout_us) is not int or timeout_us < 0:
         raise Malformed("'timeout' is a whole number of microseconds")
     names = [name for name, _ in _named(request.outputs)]
+    classes: dict[str, int] = {}
     for output in request.outputs:
-        for unsupported in ("classification", "shared_memory_region"):
-            if unsupported in output.parameters:
-                raise Unsupported(f"the output parameter {unsupported!r} is not served here; leave it out")
+        if not output.parameters:
+            continue
+        wanted = parameters_in(output.parameters)
+        if "shared_memory_region" in wanted:
+            raise Unsupported("the output parameter 'shared_memory_region' is not served here; leave it out")
+        if best := classes_from(output.name, wanted.get("classification")):
+            classes[output.name] = best
     return Call(
         request.model_name,
         {},
@@ -230,6 +237,7 @@ def _call_without_inputs(request: Any, bf16: list[str]) -> Call:
         parameters=said,
         timeout_s=timeout_us / 1e6 if timeout_us else None,
         bf16=tuple(bf16),
+        classes=classes,
     )
 
 
