@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from forebay.control.access import Access, Audit, KeyScope, Role
-from forebay.control.billing import Invoices, Ledger, PlanBook
+from forebay.control.billing import CallLimits, Invoices, Leases, Ledger, PlanBook, limits_for_nodes
 from forebay.control.deploy import Deployments, Nodes
 from forebay.control.hub.application import SERVED_WITH, begin_stop
 from forebay.control.hub.services import Services
@@ -97,10 +97,12 @@ def services_over(database: Database) -> Services:
         audit=Audit(database),
         registry=registry,
         keeps=Keeps(database),
-        deployments=Deployments(database, registry, access.grants),
+        deployments=Deployments(database, registry, access.grants, limits_for_nodes),
         nodes=Nodes(database),
         ledger=Ledger(database),
         plans=PlanBook(database),
+        limits=CallLimits(database),
+        leases=Leases(database),
         invoices=Invoices(database, sender="Forebay Test\nHarbour 1"),
         jobs=cast("Any", NoJobs()),
     )

@@ -17,7 +17,7 @@ from forebay.app.settings import Settings
 from forebay.app.supervisor import Home, bound_socket
 from forebay.app.wiring import ADMIN_KEY, NODE_KEY
 from forebay.control.access import Access, Audit, Role
-from forebay.control.billing import Invoices, Ledger, PlanBook
+from forebay.control.billing import CallLimits, Invoices, Leases, Ledger, PlanBook, limits_for_nodes
 from forebay.control.deploy import Deployments, Nodes
 from forebay.control.hub.application import SERVED_WITH, HubApi, application, begin_stop
 from forebay.control.hub.services import HubLimits, Services
@@ -99,7 +99,7 @@ def _services(settings: Settings) -> Iterator[Services]:
     access.ensure_key_file(settings.home / NODE_KEY, Role.NODE)
     blobs = FolderBlobs(settings.home / "blobs")
     registry = Registry(database, blobs)
-    deployments = Deployments(database, registry, access.grants)
+    deployments = Deployments(database, registry, access.grants, limits_for_nodes)
     jobs = Jobs(
         database,
         settings.jobs_database,
@@ -121,6 +121,8 @@ def _services(settings: Settings) -> Iterator[Services]:
             nodes=Nodes(database),
             ledger=Ledger(database, settings.billing_zone),
             plans=PlanBook(database),
+            limits=CallLimits(database),
+            leases=Leases(database),
             invoices=Invoices(database, settings.billing_zone, settings.invoice_sender.replace("|", "\n")),
             jobs=jobs,
         )

@@ -16,6 +16,7 @@ from forebay.client.inference import ask_with_new_key, curl_for, predict, sample
 from forebay.client.invoices import InvoicesOf
 from forebay.client.jobs import JobsOf, result_of
 from forebay.client.keeping import KeepsOf
+from forebay.client.limits import LimitsOf
 from forebay.client.places import Place, find_place
 from forebay.client.predictions import Predictions
 from forebay.client.progress import Progress, progress_for
@@ -83,6 +84,7 @@ class Hub:
         self.keys = KeysOf(self._door, self.project)
         self.invoices = InvoicesOf(self._door, self.project)
         self.plans = PlansOf(self._door, self.project)
+        self.limits = LimitsOf(self._door, self.project)
         self.projects = ProjectsOf(self._door)
         self._rollouts = Rollouts(self._door, self.project)
         self._models = f"/api/v1/projects/{self.project}/models"

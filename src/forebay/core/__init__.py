@@ -4,6 +4,7 @@ from forebay.core.artifact import CODE_FOLDER, INFO_NAME, REPORT_NAME, ArtifactI
 from forebay.core.bounds import PROTOCOLS, Bounds
 from forebay.core.errors import ForebayError
 from forebay.core.frames import Frame, Shipment
+from forebay.core.limits import LIMIT_UNITS, PERIODS_S, CallLimit, Lease, LeaseAnswer, LeaseAsk, PermitsAsked
 from forebay.core.machine import MachineKind
 from forebay.core.names import ModelRef, checked_name
 from forebay.core.principal import Key, Permission, Principal, digest_of_secret, key_id_of, new_key
@@ -22,11 +23,14 @@ from forebay.core.usage import UsageEvent
 __all__ = [
     "CODE_FOLDER",
     "INFO_NAME",
+    "LIMIT_UNITS",
+    "PERIODS_S",
     "PROTOCOLS",
     "REPORT_NAME",
     "Array",
     "ArtifactInfo",
     "Bounds",
+    "CallLimit",
     "DataType",
     "Deployment",
     "FileEntry",
@@ -34,6 +38,9 @@ __all__ = [
     "Frame",
     "Key",
     "KeyGrant",
+    "Lease",
+    "LeaseAnswer",
+    "LeaseAsk",
     "Limits",
     "LoadState",
     "MachineKind",
@@ -41,6 +48,7 @@ __all__ = [
     "ModelRef",
     "NodeReport",
     "Permission",
+    "PermitsAsked",
     "Principal",
     "Shipment",
     "Signature",

@@ -11,6 +11,7 @@ ForebayError
     TooLarge            413
     UnknownMedia        415
     Full                429   try again, a little later
+      OverLimit         429   the caller has used up what a limit allows
     HeadersTooLarge     431
   Broken                5xx   we have to change something
     Unsupported         501
@@ -107,6 +108,18 @@ class Full(Refused):
 
     status = 429
     title = "Too many requests"
+
+
+class OverLimit(Full):
+    """A limit of the key, the project or the model is used up; `standing` are pairs of header lines."""
+
+    title = "Over the limit"
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, standing: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.standing = standing
 
 
 class HeadersTooLarge(Refused):

@@ -31,6 +31,7 @@ class Permission(StrEnum):
     OVERRIDE = "override"
     AUDIT = "audit"
     BILLING = "billing"
+    LIMITS = "limits"
     OWN = "own"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from forebay.core.bounds import Bounds
+from forebay.core.limits import CallLimit
 from forebay.core.machine import MachineKind
 from forebay.core.principal import Permission, Principal
 
@@ -64,6 +65,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     number: int
     keys: tuple[KeyGrant, ...] = ()
     deployments: tuple[Deployment, ...] = ()
+    limits: tuple[CallLimit, ...] = ()
 
 
 class LoadState(msgspec.Struct, frozen=True, omit_defaults=True):

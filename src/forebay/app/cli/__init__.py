@@ -50,6 +50,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "projects": ("tenancy:projects", "List projects, or create one."),
         "keys": ("keys:keys", "List, create, rotate and revoke keys."),
         "usage": ("tenancy:usage", "What was used, and what it costs."),
+        "limits": ("limiting:limits", "Say what calls may take."),
         "plans": ("pricing:plans", "Say what things cost, and for whom."),
         "invoices": ("invoicing:invoices", "List, show and write invoices."),
         "audit": ("guarding:audit", "Say who did what; prove it, export it."),

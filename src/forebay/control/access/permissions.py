@@ -26,7 +26,7 @@ class Role(StrEnum):
 
 _VIEWS = frozenset({Permission.READ, Permission.USAGE})
 _DEVELOPS = _VIEWS | {Permission.PREDICT, Permission.PUBLISH, Permission.DEPLOY, Permission.KEYS}
-_ADMINISTERS = _DEVELOPS | {Permission.OVERRIDE, Permission.AUDIT}
+_ADMINISTERS = _DEVELOPS | {Permission.OVERRIDE, Permission.AUDIT, Permission.LIMITS}
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: frozenset(Permission),
@@ -47,8 +47,9 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 all projects: neither is a project's to give. `Permission.OWN` is what an owner has and an administrator has
 not: only owners make and end the keys of owners. `Permission.CODE` lets a key publish Python that nodes will
 run; a node runs it only where it may. `Permission.OVERRIDE` lets it pass by what a model keeps, and change
-that; `Permission.AUDIT` lets it read who did what in its project; `Permission.BILLING` lets it set prices
-and write invoices."""
+that; `Permission.AUDIT` lets it read who did what in its project; `Permission.LIMITS` lets it say what the
+project's calls may take; `Permission.BILLING` lets it set prices and write invoices, and limits that are not
+the project's to change."""
 
 
 def permissions_of(role: str) -> frozenset[Permission]:

@@ -8,7 +8,9 @@ from forebay.control.billing.bills import Bill, BillLine, Kind
 from forebay.control.billing.blocks import Entry
 from forebay.control.billing.invoice_papers import invoice_csv, invoice_pdf
 from forebay.control.billing.invoices import Invoice, Invoices
+from forebay.control.billing.leases import Leases
 from forebay.control.billing.ledger import Gap, Ledger
+from forebay.control.billing.limits import CallLimits, LimitRecord, limits_for_nodes
 from forebay.control.billing.money import rounded
 from forebay.control.billing.months import Month
 from forebay.control.billing.planbook import PlanBook, PlanUse, PlanVersion
@@ -22,6 +24,7 @@ __all__ = [
     "DEFAULT_PLAN",
     "Bill",
     "BillLine",
+    "CallLimits",
     "Charge",
     "Entry",
     "Gap",
@@ -30,7 +33,9 @@ __all__ = [
     "Invoices",
     "Item",
     "Kind",
+    "Leases",
     "Ledger",
+    "LimitRecord",
     "Line",
     "Month",
     "Plan",
@@ -47,6 +52,7 @@ __all__ = [
     "cost",
     "invoice_csv",
     "invoice_pdf",
+    "limits_for_nodes",
     "rate",
     "rounded",
 ]

@@ -51,6 +51,34 @@ class PlanUseRow(Base):
     made_at: Mapped[datetime]
 
 
+class LimitRow(Base):
+    """What calls may take; without a key or a model (empty), those by all keys, of all models, count."""
+
+    __tablename__ = "call_limits"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project: Mapped[str] = mapped_column(index=True)
+    unit: Mapped[str]
+    amount: Mapped[int] = mapped_column(BigInteger)
+    period_s: Mapped[int]
+    key_id: Mapped[str]
+    model: Mapped[str]
+    by_platform: Mapped[bool]
+    set_by: Mapped[str]
+    set_at: Mapped[datetime]
+
+
+class LeaseRow(Base):
+    """How many permits of a limit one worker of a node may have, and the number of its last word."""
+
+    __tablename__ = "limit_leases"
+
+    limit_id: Mapped[str] = mapped_column(primary_key=True)
+    holder: Mapped[str] = mapped_column(primary_key=True)
+    permits: Mapped[int] = mapped_column(BigInteger)
+    number: Mapped[int] = mapped_column(BigInteger)
+
+
 class InvoiceBookRow(Base):
     """The single row with the last invoice's number; who writes one holds its lock, so none is missing."""
 

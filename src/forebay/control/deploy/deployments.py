@@ -16,7 +16,7 @@ from forebay.control.deploy.records import DeploymentRecord, Wish
 from forebay.control.deploy.tables import DeploymentRow, TargetRow
 from forebay.control.registry import Gate, Registry, find_active_version, hold_model, pass_gate
 from forebay.control.store import Database, bump, current
-from forebay.core import KeyGrant, Limits, ModelRef, Snapshot
+from forebay.core import CallLimit, KeyGrant, Limits, ModelRef, Snapshot
 from forebay.core.errors import Conflict, Malformed, NotFound
 
 _MOST_TARGETS = 16
@@ -24,14 +24,26 @@ _HEAVIEST = 1_000_000
 _LARGEST_CACHE = 1 << 40
 
 
+def _no_limits(_session: Session) -> tuple[CallLimit, ...]:
+    return ()
+
+
 class Deployments:
-    """Every project's deployments, in one database. *grants* says which keys the nodes have to know."""
+    """Every project's deployments, in one database.
+
+    *grants* says which keys the nodes have to know, *call_limits* what calls may take.
+    """
 
     def __init__(
-        self, database: Database, registry: Registry, grants: Callable[[Session], tuple[KeyGrant, ...]]
+        self,
+        database: Database,
+        registry: Registry,
+        grants: Callable[[Session], tuple[KeyGrant, ...]],
+        call_limits: Callable[[Session], tuple[CallLimit, ...]] = _no_limits,
     ) -> None:
         self._database = database
         self._grants = grants
+        self._call_limits = call_limits
         self._lock = threading.Lock()
         self._last: Snapshot | None = None
         registry.ask_before_removing(self)
@@ -104,7 +116,9 @@ class Deployments:
                     for_nodes(record, aliases.get((record.project, record.model), {}))
                     for record in read_deployments(session)
                 )
-                self._last = Snapshot(hub, number, self._grants(session), deployments)
+                self._last = Snapshot(
+                    hub, number, self._grants(session), deployments, self._call_limits(session)
+                )
             return self._last
 
     def users_of_version(self, session: Session, project: str, model: str, version: int) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from forebay.core import Principal
 
 if TYPE_CHECKING:
     from forebay.control.access import Access, Audit
-    from forebay.control.billing import Invoices, Ledger, PlanBook
+    from forebay.control.billing import CallLimits, Invoices, Leases, Ledger, PlanBook
     from forebay.control.deploy import Deployments, Nodes
     from forebay.control.jobs import Jobs
     from forebay.control.registry import Keeps, Registry
@@ -33,6 +33,8 @@ class Services:
     nodes: Nodes
     ledger: Ledger
     plans: PlanBook
+    limits: CallLimits
+    leases: Leases
     invoices: Invoices
     jobs: Jobs
 

@@ -14,6 +14,7 @@ from forebay.serving.node.asking import CACHE_STATUS, answer_of, ask, usage_of
 from forebay.serving.node.doors import Door, Refusal
 from forebay.serving.node.encoding import decoded, encoded
 from forebay.serving.node.exchange import BINARY, JSON, Exchange
+from forebay.serving.node.http import header_lines
 from forebay.serving.node.routing import Served
 from forebay.serving.wire import Call, oip, oip_pages, rows
 
@@ -71,7 +72,11 @@ def answer_call(
     """Give the call a seat, freed when the caller hangs up, and answer as *write* says."""
     done = partial(_answered, node, exchange, served, call, protocol, write)
     wait_s, cache_control = node.config.request_wait_s, exchange.headers.get(b"cache-control")
-    exchange.on_gone = ask(served, call, exchange.began_s, wait_s, done, cache_control)
+    caller = exchange.principal
+    assert caller is not None
+    exchange.on_gone = ask(
+        node.limiter, caller, served, call, exchange.size, exchange.began_s, wait_s, done, cache_control
+    )
 
 
 def _answered(
@@ -102,6 +107,8 @@ def _answered(
     if node.tracing is not None:
         headers += _traced(node.tracing, exchange, served, outcome)
     assert exchange.principal is not None
+    if node.limiter.meters:
+        headers += header_lines(node.limiter.standing(exchange.principal, served.model))
     event = usage_of(
         exchange.principal,
         served,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from types import MappingProxyType
 
 from forebay.core import Principal, UsageEvent
 from forebay.serving.engine import Outcome
+from forebay.serving.node.limiting import Limiter
 from forebay.serving.node.routing import Served
 from forebay.serving.wire import Answer, Call
 from forebay.serving.wire.classes import in_classes
@@ -26,30 +28,48 @@ CACHE_STATUS = MappingProxyType(
 
 
 def ask(
+    limiter: Limiter,
+    caller: Principal,
     served: Served,
     call: Call,
+    size: int,
     began_s: float,
     wait_s: float,
     done: Callable[[Outcome], None],
     cache_control: bytes | None = None,
 ) -> Callable[[], None]:
-    """Give *call* a seat; returns what frees it when the caller leaves.
+    """Give *call*, of a body of *size* bytes, a seat; returns what frees it when the caller leaves.
 
-    *wait_s* is the longest that the node lets anybody wait, counted from *began_s*. *cache_control* is what
-    the caller said of caches (RFC 9111): `no-cache` wants an answer that is computed now, `no-store` one
-    that is not kept either.
+    Raises `OverLimit` where a limit of the *caller*, or of the model, is used up. *wait_s* is the longest
+    that the node lets anybody wait, counted from *began_s*. *cache_control* is what the caller said of caches
+    (RFC 9111): `no-cache` wants an answer that is computed now, `no-store` one that is not kept either.
     """
     if call.bf16 or served.bf16_in:
         served.check_bf16(call.bf16)
     if call.timeout_s is not None:
         wait_s = min(wait_s, call.timeout_s)
+    meters = limiter.of(caller, served.model)
+    if not meters:
+        return _seated(served, call, began_s + wait_s, cache_control, done)
+    rows = served.lane.signature.check(call.inputs)
+    costs = {"request": 1, "row": rows, "byte": size, "concurrent": 1}
+    return limiter.enter(meters, costs, partial(_seated, served, call, began_s + wait_s, cache_control), done)
+
+
+def _seated(
+    served: Served,
+    call: Call,
+    deadline_s: float,
+    cache_control: bytes | None,
+    done: Callable[[Outcome], None],
+) -> Callable[[], None]:
     lane = served.lane
     if lane.cache is not None:
         said = b"" if cache_control is None else cache_control.lower()
         if b"no-store" in said:
-            return lane.cache.bypass(call.inputs, done, began_s + wait_s)
-        return lane.cache.ask(call.inputs, done, began_s + wait_s, fresh=b"no-cache" in said)
-    seat = lane.submit(call.inputs, done, began_s + wait_s)
+            return lane.cache.bypass(call.inputs, done, deadline_s)
+        return lane.cache.ask(call.inputs, done, deadline_s, fresh=b"no-cache" in said)
+    seat = lane.submit(call.inputs, done, deadline_s)
     return lambda: lane.withdraw(seat)
 
 

@@ -33,6 +33,7 @@ from forebay.core.errors import (
     Malformed,
     NotFound,
     NotReady,
+    OverLimit,
     Slow,
     StorageFull,
     TooLarge,
@@ -89,6 +90,7 @@ _STATUSES: Mapping[type[ForebayError], Status] = {
     TooLarge: Status.RESOURCE_EXHAUSTED,
     UnknownMedia: Status.INVALID_ARGUMENT,
     Full: Status.UNAVAILABLE,
+    OverLimit: Status.RESOURCE_EXHAUSTED,
     HeadersTooLarge: Status.RESOURCE_EXHAUSTED,
     Unsupported: Status.UNIMPLEMENTED,
     Died: Status.UNAVAILABLE,
@@ -327,6 +329,8 @@ class Rpc(Stream):
         ]
         if error.retry_after_s is not None:
             pairs.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after_s))))
+        if isinstance(error, OverLimit):
+            pairs += [(name.encode(), said.encode()) for name, said in error.standing]
         trailers = header_block(pairs)
         if self.node.tracing is not None:
             trailers += self.traced(self.node.tracing, {}, error)

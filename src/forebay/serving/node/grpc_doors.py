@@ -46,7 +46,9 @@ def answer_rpc(
 ) -> None:
     """Give the call a seat, freed when the caller hangs up, and answer what *encode* makes of it."""
     done = partial(_answered, node, rpc, served, call, encode)
-    rpc.on_gone = ask(served, call, rpc.began_s, rpc.wait_s, done)
+    rpc.on_gone = ask(
+        node.limiter, rpc.caller, served, call, rpc.message_bytes, rpc.began_s, rpc.wait_s, done
+    )
 
 
 def _answered(
@@ -69,6 +71,9 @@ def _answered(
         return
     event = _usage(rpc, served, outcome, rpc.message_bytes, len(response), rpc.began_s)
     trailers = _TRAILERS[outcome.cache]
+    if node.limiter.meters:
+        standing = node.limiter.standing(rpc.caller, served.model)
+        trailers += header_block([(name.encode(), said.encode()) for name, said in standing])
     if node.tracing is not None:
         trailers += rpc.traced(node.tracing, _about(served, outcome), outcome)
     node.outbox.post(_Reply(rpc, response, event, trailers))
@@ -130,7 +135,10 @@ def _stream_infer(node: Node, rpc: Rpc, message: bytes) -> None:
         call = oip_grpc.decode_request(message)
         served = served_for(node, rpc, call.model, call.version)
         done = partial(_stream_answered, node, asked, served, call)
-        asked.turn.leave = ask(served, call, asked.began_s, node.config.request_wait_s, done)
+        wait_s = node.config.request_wait_s
+        asked.turn.leave = ask(
+            node.limiter, rpc.caller, served, call, asked.request_bytes, asked.began_s, wait_s, done
+        )
     except ForebayError as error:
         asked.fail(call, error)
 

@@ -9,11 +9,12 @@ from http import HTTPStatus
 import httpx
 import msgspec
 
-from forebay.core import Manifest, NodeReport, Shipment, Snapshot
+from forebay.core import LeaseAnswer, LeaseAsk, Manifest, NodeReport, Shipment, Snapshot
 from forebay.core.errors import Broken, ForebayError, NotFound, NotReady, Unauthenticated
 
 _POLL_S = 25.0
 _CALL_S = 10.0
+_LEASE_S = 2.0  # somebody may be waiting for it
 
 
 class HubLink:
@@ -50,6 +51,16 @@ class HubLink:
         )
         return int(response.json()["next_seq"])
 
+    async def lease(self, asked: LeaseAsk) -> LeaseAnswer:
+        """Say how many permits this worker has, and get more."""
+        response = await self._send(
+            "POST",
+            f"/nodes/{self._name}/leases",
+            content=msgspec.json.encode(asked),
+            timeout_s=_LEASE_S,
+        )
+        return msgspec.json.decode(response.content, type=LeaseAnswer)
+
     async def manifest(self, digest: str) -> Manifest:
         """The manifest of an artifact, unverified."""
         response = await self._send("GET", f"/artifacts/{digest}")
@@ -79,10 +90,12 @@ class HubLink:
         params: dict[str, int | str | float] | None = None,
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
+        timeout_s: float | None = None,
     ) -> httpx.Response:
+        timeout = httpx.USE_CLIENT_DEFAULT if timeout_s is None else httpx.Timeout(timeout_s)
         try:
             response = await self._client.request(
-                method, path, params=params, content=content, headers=headers
+                method, path, params=params, content=content, headers=headers, timeout=timeout
             )
         except httpx.HTTPError as error:
             raise NotReady(f"the hub is away: {error!r}") from error

@@ -82,6 +82,12 @@ class NodeMetrics(Collector):
         for (method, code), count in node.grpc.answers.items():
             calls.add_metric((method, code), count)
         yield calls
+        refused = CounterMetricFamily(
+            "forebay_over_limit", "Calls that a limit has refused.", labels=("project", "limit")
+        )
+        for limit, count in node.limiter.refused.items():
+            refused.add_metric((limit.project, limit.id), count)
+        yield refused
 
 
 def _of_the_manager(manager: Manager) -> Iterator[Metric]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from math import ceil
 
 from forebay.core import ForebayError, NodeReport, Snapshot
-from forebay.core.errors import Broken, Conflict, Unauthenticated, message_for
+from forebay.core.errors import Broken, Conflict, OverLimit, Unauthenticated, message_for
 from forebay.serving.engine import BatchLimits, Lane, Manager, Workers, budget_for
 from forebay.serving.node.admission import Admission
 from forebay.serving.node.answers import traced
@@ -30,6 +30,8 @@ from forebay.serving.node.http2 import Http2Limits
 from forebay.serving.node.http_doors import HTTP_DOORS, refusal_for
 from forebay.serving.node.hub import HubLink
 from forebay.serving.node.invocation_doors import cloud_doors
+from forebay.serving.node.leasing import Leaser
+from forebay.serving.node.limiting import Limiter
 from forebay.serving.node.metrics import NodeMetrics
 from forebay.serving.node.outbox import Outbox
 from forebay.serving.node.routing import Routing
@@ -60,9 +62,11 @@ class Node:
         self._keys_used: dict[str, float] = {}
         self.admission = Admission((), self._keys_used)
         self.routing = Routing()
+        self.limiter = Limiter()
         self.journal = FileJournal(folder / "journal" / str(config.worker), sync=config.journal_sync)
         self.hub = HubLink(config.hub_url, config.key, config.name)
         self.shipper = Shipper(self.journal, self.hub)
+        self.leaser = Leaser(self.limiter, self.hub, config.name)
         self.outbox = Outbox(self.journal, self.shipper.wake)
         self._artifacts = Artifacts(folder / "artifacts", self.hub)
         self._workers = Workers(
@@ -119,6 +123,7 @@ class Node:
             for work in (
                 self.feed.follow(),
                 self.shipper.run(),
+                self.leaser.run(),
                 self._report(),
                 self._tidy(),
                 self._watchdog.run(),
@@ -136,6 +141,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.versions.close()
+        await self.leaser.finish()
         await self.shipper.finish(_LAST_SHIPPING_S)
         await self.hub.close()
         self.journal.close()
@@ -185,6 +191,7 @@ class Node:
 
     def _apply(self, snapshot: Snapshot) -> None:
         self.admission = Admission(snapshot.keys, self._keys_used)
+        self.limiter.apply(snapshot.limits)
         self.versions.apply(snapshot)
         self._changed.set()  # whoever waits for a deployment that changes nothing waits for these words
 
@@ -306,6 +313,8 @@ def _headers_for(error: ForebayError) -> bytes:
     pairs = []
     if error.retry_after_s is not None:
         pairs.append(("retry-after", str(max(1, ceil(error.retry_after_s)))))
+    if isinstance(error, OverLimit):
+        pairs += error.standing
     if isinstance(error, Unauthenticated):
         pairs.append(("www-authenticate", 'Bearer realm="forebay"'))
     if isinstance(error, WrongMethod):

@@ -41,6 +41,10 @@ REPORT: dict[str, Any] = {
     "machine": _MACHINE,
 }
 """A `NodeReport` for the documentation."""
+LEASE_ASK: dict[str, Any] = {"holder": "node-1/5f2a", "number": 7, "limits": {"3f9a1c2d4e5b": [120, 40]}}
+"""A `LeaseAsk`: of that limit 120 permits are held, and 40 more are wanted."""
+LEASES: dict[str, Any] = {"ttl_s": 30.0, "limits": {"3f9a1c2d4e5b": [160, 4840, 5000]}}
+"""A `LeaseAnswer`: the share, what is free, and the most that should be kept."""
 
 
 class MachineAnswer(Told):

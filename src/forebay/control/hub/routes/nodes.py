@@ -7,14 +7,14 @@ from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
-from forebay.control.hub.bodies.nodes import REPORT, Expected, Node, NodeList
+from forebay.control.hub.bodies.nodes import LEASE_ASK, LEASES, REPORT, Expected, Node, NodeList
 from forebay.control.hub.guard import allowed
 from forebay.control.hub.problems import problems
 from forebay.control.hub.raw import RawBody, body_of
 from forebay.control.hub.services import Hub
-from forebay.core import NodeReport, Permission, Principal, Shipment
+from forebay.core import LeaseAsk, NodeReport, Permission, Principal, Shipment
 from forebay.core.errors import Malformed
 
 router = APIRouter(prefix="/api/v1", tags=["nodes"])
@@ -22,6 +22,7 @@ router = APIRouter(prefix="/api/v1", tags=["nodes"])
 _FROM_NODES = [Depends(allowed(Permission.NODE))]
 _Message = TypeVar("_Message")
 _REPORTS = msgspec.json.Decoder(NodeReport)
+_LEASE_ASKS = msgspec.json.Decoder(LeaseAsk)
 _SHIPMENTS = msgspec.msgpack.Decoder(Shipment)
 
 
@@ -58,6 +59,21 @@ def ship(name: str, body: RawBody, hub: Hub) -> Expected:
     Without frames it only says which number is expected next. Numbers that were left out are kept as a gap.
     """
     return Expected(next_seq=hub.ledger.ingest(name, _decoded(_SHIPMENTS.decode, body, "shipment")))
+
+
+@router.post(
+    "/nodes/{name}/leases",
+    dependencies=_FROM_NODES,
+    response_class=Response,
+    responses={200: {"description": "A LeaseAnswer", "content": {"application/json": {"example": LEASES}}}},
+    openapi_extra=body_of(
+        "application/json", LEASE_ASK, "A LeaseAsk: permits held, and more of them wanted."
+    ),
+)
+def lease(name: str, body: RawBody, hub: Hub) -> Response:  # noqa: ARG001 (stands in the log)
+    """Hand out permits of limits, never more in all than the limit; each worker is a holder of its own."""
+    answer = hub.leases.answer(_decoded(_LEASE_ASKS.decode, body, "question for leases"))
+    return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
 @router.get("/nodes")

@@ -37,6 +37,7 @@ def upgrade() -> None:
     _registry()
     _deploy()
     _billing()
+    _limits()
     _invoices()
     _usage()
     _jobs()
@@ -278,6 +279,30 @@ def _plans() -> None:
     op.create_index("ix_plan_uses_project", "plan_uses", ["project"])
     _only_append("plans")
     _only_append("plan_uses")
+
+
+def _limits() -> None:
+    op.create_table(
+        "call_limits",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("period_s", sa.Integer(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("key_id", "model", "set_by")),
+        sa.Column("by_platform", sa.Boolean(), nullable=False),
+        sa.Column("set_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_call_limits"),
+    )
+    op.create_index("ix_call_limits_project", "call_limits", ["project"])
+    op.create_table(
+        "limit_leases",
+        sa.Column("limit_id", sa.Text(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=False),
+        sa.Column("permits", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("limit_id", "holder", name="pk_limit_leases"),
+    )
 
 
 def _invoices() -> None:
