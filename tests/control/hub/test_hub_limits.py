@@ -30,10 +30,12 @@ def test_a_limit_is_set_seen_replaced_and_removed(owner: httpx.Client) -> None:
     assert [one["period"] for one in owner.get(LIMITS).json()["items"]] == ["day"]
 
 
-def test_the_nodes_hear_of_it_with_the_next_snapshot(owner: httpx.Client, node: httpx.Client) -> None:
-    before = node.get("/api/v1/nodes/n/snapshot", params={"wait_s": 0}).json()
+def test_the_nodes_hear_of_it_with_the_next_snapshot(
+    hub: RunningHub, owner: httpx.Client, node: httpx.Client
+) -> None:
+    before = hub.services.deployments.snapshot()
     found = owner.put(LIMITS, json=ROWS).json()
-    after = node.get("/api/v1/nodes/n/snapshot", params={"after": before["number"], "hub": before["hub"]})
+    after = node.get("/api/v1/nodes/n/snapshot", params={"after": before.number, "hub": before.hub})
     assert [limit["id"] for limit in after.json()["limits"]] == [found["id"]]
 
 
