@@ -167,7 +167,7 @@ def test_a_node_whose_key_is_revoked_hears_nothing_more(hub: RunningHub) -> None
     record, secret = hub.services.access.create_key("default", Role.NODE)
     client = hub.client(secret)
     first = hub.services.deployments.snapshot()  # what the hub has published may be older than the key
-    asked = {"after": first.number, "hub": first.hub, "wait_s": 20}
+    asked: dict[str, int | str] = {"after": first.number, "hub": first.hub, "wait_s": 20}
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(client.get, "/api/v1/nodes/n1/snapshot", params=asked, timeout=30)
         time.sleep(
