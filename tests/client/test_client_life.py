@@ -156,7 +156,7 @@ def test_an_alias_moves_and_what_is_deployed_by_it_follows(hub: Hub, iris: Any, 
     hub.publish(iris, name, sample=IRIS)
     hub.publish(other, name, sample=IRIS)
     assert hub.alias(name, "champion", 1) == 1
-    assert hub.aliases(name) == {"champion": 1}
+    assert [(each.name, each.version) for each in hub.aliases(name)] == [("champion", 1)]
     hub.deploy(f"{name}@champion")
     assert hub.predict(name, IRIS[:1]).version == 1
     hub.alias(name, "champion", 2)

@@ -141,10 +141,9 @@ class Hub:
             raise Malformed(f"which version of {ref.model}? write {ref.model}:1")
         self._door.send("DELETE", f"{self._models}/{ref.model}/versions/{self._number(ref)}")
 
-    def aliases(self, name: str) -> dict[str, int]:
-        """The movable names of a model's versions."""
-        found = self._door.ask("GET", f"{self._models}/{name}/aliases", Items[Alias])
-        return {entry.name: entry.version for entry in found.items}
+    def aliases(self, name: str) -> Listing[Alias]:
+        """The movable names of a model's versions, by name."""
+        return Listing(self._door.ask("GET", f"{self._models}/{name}/aliases", Items[Alias]).items)
 
     def alias(
         self,
@@ -178,7 +177,7 @@ class Hub:
         if ref.version is not None:
             return ref.version
         if ref.alias is not None:
-            aliases = self.aliases(ref.model)
+            aliases = {entry.name: entry.version for entry in self.aliases(ref.model)}
             if ref.alias not in aliases:
                 raise NotFound(f"{ref.model} has no alias {ref.alias!r}; it has {sorted(aliases) or 'none'}")
             return aliases[ref.alias]

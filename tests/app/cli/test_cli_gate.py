@@ -96,6 +96,9 @@ def test_a_protected_alias_is_guarded(shell: Shell, developer: Shell, published:
     assert f'forebay keep {published} "accuracy>=-0.5"' in line
     developer.run("keep", published, "accuracy>=-0.5", "--of", "1")
     developer.run("alias", f"{published}:1", "champion", "--protected")
+    [listed] = developer.json("alias", published)
+    assert (listed["name"], listed["version"], listed["protected"]) == ("champion", 1, True)
+    assert "yes" in developer.run("alias", published).stdout
     assert developer.json("keep", published)["protected"] == ["champion"]
     assert "the alias 'champion' refuses" in developer.refused("alias", f"{published}:2", "champion")
     assert "is protected" in developer.refused("alias", f"{published}@champion", "--delete")

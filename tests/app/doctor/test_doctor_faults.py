@@ -1,4 +1,4 @@
-"""`forebay doctor` finds each of the ten commonest mistakes, provoked for real, and says how to mend it."""
+"""`forebay doctor` finds each of the eleven commonest mistakes, made for real, and says how to mend it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
 from sqlalchemy import create_engine, text
 
+import forebay
 from forebay.app.doctor import CHECKS
 from forebay.app.doctor.here import JOBS_EXTRA, JOBS_NEED, installed_extras
 from forebay.core import new_key
@@ -223,3 +226,21 @@ def test_a_damaged_artifact_of_the_node_is_found(still: Instance) -> None:
     artifact.mkdir(parents=True)
     (artifact / "model.onnx").write_bytes(b"flipped")
     assert_found(examined(still), "artifacts", f"{artifact} is damaged", f"rm -r {artifact}")
+
+
+def test_a_version_that_answers_without_proof_is_found(forebay_up: Instance, tmp_path: Path) -> None:
+    rows, species = load_iris(return_X_y=True)
+    for strength in (1, 2):
+        model = LogisticRegression(C=strength, max_iter=500).fit(rows, species)
+        forebay.convert(model, rows).save(tmp_path / f"{strength}")
+        forebay_up.run("publish", str(tmp_path / f"{strength}"), "--name", "iris")
+    forebay_up.run("keep", "iris", "accuracy>=-0.5", "--of", "1")
+    forebay_up.run("deploy", "iris:1")
+    assert examined(forebay_up)["promises"]["state"] == "ok"
+    forebay_up.run("keep", "iris", "--clear", "--override", "to test the doctor")
+    forebay_up.run("deploy", "iris:2")
+    forebay_up.run("keep", "iris", "accuracy>=-0.5", "--of", "1")
+    found = examined(forebay_up)["promises"]
+    assert found["state"] == "warn"
+    assert "iris keeps accuracy>=-0.5, and version 2 goes on answering without proof" in found["what"]
+    assert "forebay compress iris:N" in found["mend"]

@@ -9,7 +9,7 @@ import pytest
 
 from forebay.control.jobs import Jobs, State
 from forebay.control.store import Database
-from forebay.core.errors import Conflict
+from forebay.core.errors import Conflict, Malformed
 from support.toy_jobs import jobs_at_work, toy_kinds, wait_over, wait_until
 
 pytestmark = pytest.mark.slow
@@ -22,6 +22,17 @@ def test_a_job_that_works_too_long_fails(database: Database, system_url: str, fo
         assert (
             jobs.get(job_id).error == "the job worked longer than its 1 s; give it less to do, or more time"
         )
+
+
+def test_a_search_that_plans_with_more_time_than_there_is_is_refused_at_once(
+    database: Database, system_url: str, folder: Path
+) -> None:
+    with jobs_at_work(database, system_url, folder, time_limit_s=60.0) as jobs:
+        with pytest.raises(Malformed, match="time_budget_s asks for 61 s, and a job may work 60 s here"):
+            jobs.submit("default", "toy", {"time_budget_s": 61.0}, "k")
+        assert jobs.list("default") == []
+        job_id = jobs.submit("default", "toy", {"time_budget_s": 60.0}, "k")
+        assert wait_over(jobs, job_id) is State.SUCCEEDED
 
 
 def test_several_children_work_at_once_where_they_may(

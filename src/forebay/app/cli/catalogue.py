@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 from forebay.app.cli import paper
 from forebay.app.cli.frame import Talk, talking
 from forebay.client.evidence import line_of
-from forebay.client.results import Version
+from forebay.client.results import Alias, Version
 from forebay.client.shown import bytes_text, gist_of, text_of
 from forebay.core import ModelRef, Signature
 from forebay.core.errors import Malformed
@@ -150,13 +151,17 @@ def alias(
         if protected is not None or override is not None:
             raise Malformed(f"which alias of {ref.model}? write `forebay alias {ref.model}:1 NAME …`")
         found = talk.hub.aliases(ref.model)
-        talk.answer(
-            found, lambda: paper.table(("Alias", "Version"), list(found.items()), empty="No alias yet.")
-        )
+        talk.answer(found, lambda: _list_aliases(found))
     else:
         number = talk.hub.alias(model, alias, protected=protected, override=override)
         answer = {"model": ref.model, "alias": alias, "version": number}
         talk.answer(answer, lambda: paper.line(f"{ref.model}@{alias} is version {number}"))
+
+
+def _list_aliases(found: Sequence[Alias]) -> None:
+    names = ("Alias", "Version", "Protected", "Since")
+    rows = [(each.name, each.version, "yes" if each.protected else "", each.updated_at) for each in found]
+    paper.table(names, rows, empty="No alias yet.")
 
 
 def _delete_alias(talk: Talk, ref: ModelRef, alias: str | None, override: str | None) -> None:

@@ -110,7 +110,7 @@ def status(as_json: bool, **options: Any) -> int:
 @click.command()
 @_options(_home, _host, _port, _grpc_port, _hub_port, _database, _json)
 def doctor(as_json: bool, **options: Any) -> int:
-    """Find the ten commonest mistakes, and say how to mend each; the exit code is 1 if one is found."""
+    """Find the eleven commonest mistakes, and say how to mend each; the exit code is 1 if one is found."""
     from forebay.app.doctor import State, examine  # noqa: PLC0415 (loads a client)
 
     found = examine(Settings.load(**options))

@@ -1,4 +1,4 @@
-"""The ten commonest mistakes: each is looked for, and each comes with how to mend it.
+"""The eleven commonest mistakes: each is looked for, and each comes with how to mend it.
 
 A check looks and never changes anything. It says `ok`, `warn` (nothing is broken yet) or `fail`.
 """
@@ -6,6 +6,7 @@ A check looks and never changes anything. It says `ok`, `warn` (nothing is broke
 from forebay.app.doctor.asking import check_clock, check_hub, check_key, check_nodes
 from forebay.app.doctor.findings import Finding, Patient, State
 from forebay.app.doctor.here import check_disk, check_extras, check_permissions, check_ports
+from forebay.app.doctor.promised import check_promises
 from forebay.app.doctor.stored import check_artifacts, check_database
 from forebay.app.settings import Settings
 from forebay.core.errors import ForebayError
@@ -23,6 +24,7 @@ CHECKS = {
     "key": check_key,
     "nodes": check_nodes,
     "artifacts": check_artifacts,
+    "promises": check_promises,
 }
 
 

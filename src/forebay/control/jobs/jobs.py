@@ -45,7 +45,8 @@ class Jobs:
         self._folder = folder
         self._kinds = kinds
         self._patience = Patience()
-        runner = Runner(self._book, self._patience, folder, kinds, time_limit_s or float("inf"))
+        self._time_limit_s = time_limit_s or float("inf")
+        runner = Runner(self._book, self._patience, folder, kinds, self._time_limit_s)
         self._durable = Durable(system_url, home, children, runner.work)
 
     def start(self) -> None:
@@ -69,10 +70,20 @@ class Jobs:
                 f"there are no jobs of the kind {kind!r}; there is {', '.join(sorted(self._kinds))}"
             )
         checked = self._kinds[kind].check(project, request)
+        self._check_time(checked)
         job_id = f"job-{secrets.token_hex(8)}"
         self._book.add(job_id, project, kind, checked, key_id)
         self._durable.enqueue(job_id)
         return job_id
+
+    def _check_time(self, request: Mapping[str, Any]) -> None:
+        """A search that plans with more time than a job may work would lose all of it."""
+        budget_s = request.get("time_budget_s") or 0.0
+        if budget_s > self._time_limit_s:
+            raise Malformed(
+                f"time_budget_s asks for {budget_s:g} s, and a job may work {self._time_limit_s:g} s here; "
+                "ask for less, or raise the hub's job time limit (FOREBAY_JOB_TIME_LIMIT_S)"
+            )
 
     def get(self, job_id: str) -> JobRecord:
         """One job; raises `NotFound`."""
