@@ -6,114 +6,10 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import pytest
-import uvloop
 
-from forebay.core.errors import ForebayError, Unauthenticated, message_for
-from forebay.serving.node.exchange import Exchange
-from forebay.serving.node.http import HttpLimits, HttpServer
-
-QUICK = HttpLimits(
-    max_body_bytes=4096,
-    max_header_bytes=1024,
-    header_wait_s=0.3,
-    body_wait_s=0.3,
-    idle_wait_s=0.6,
-    connections=50,
-)
-
-
-class Echo:
-    """Answers with the method, the path and the body; `/later` waits to be told, `/locked` refuses early."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Exchange] = []
-        self.left = 0
-
-    def open(self, exchange: Exchange) -> None:
-        if exchange.target == b"/locked":
-            raise Unauthenticated("show a key")
-
-    def answer(self, exchange: Exchange) -> None:
-        if exchange.target == b"/bug":
-            raise RuntimeError("a bug of ours")
-        if exchange.target == b"/later":
-            exchange.on_gone = self._gone
-            self.waiting.append(exchange)
-            return
-        exchange.reply(200, exchange.method + b" " + exchange.target + b" " + exchange.body)
-
-    def refuse(self, exchange: Exchange, error: Exception) -> None:
-        status = error.status if isinstance(error, ForebayError) else 500
-        exchange.reply(status, message_for(error).encode())
-
-    def _gone(self) -> None:
-        self.left += 1
-
-
-Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class Door:
-    def __init__(self, echo: Echo, server: HttpServer, port: int) -> None:
-        self.echo = echo
-        self.server = server
-        self.port = port
-        self._peers: list[Peer] = []
-
-    async def peer(self) -> Peer:
-        peer = await asyncio.open_connection("127.0.0.1", self.port)
-        self._peers.append(peer)
-        return peer
-
-    async def close(self) -> None:
-        for _, writer in self._peers:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
-
-    async def says(self, data: bytes) -> bytes:
-        """Everything the server says to *data* until it hangs up."""
-        reader, writer = await self.peer()
-        writer.write(data)
-        return await asyncio.wait_for(reader.read(), 5)
-
-
-@asynccontextmanager
-async def door(limits: HttpLimits = QUICK) -> AsyncIterator[Door]:
-    echo = Echo()
-    server = HttpServer(echo, limits)
-    port = await server.start("127.0.0.1", 0)
-    opened = Door(echo, server, port)
-    yield opened
-    await opened.close()
-    await server.stop(1.0)
-
-
-def play(scene: Callable[[Door], Coroutine[Any, Any, None]], limits: HttpLimits = QUICK) -> None:
-    async def work() -> None:
-        async with door(limits) as opened:
-            await scene(opened)
-
-    uvloop.run(work())
-
-
-def get(path: str = "/a", *lines: str, close: bool = True) -> bytes:
-    head = [f"GET {path} HTTP/1.1", "host: here", *lines]
-    return "\r\n".join([*head, *(["connection: close"] if close else []), "", ""]).encode()
-
-
-async def answer_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """The next answer on a connection that stays open."""
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-    size = next(
-        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"content-length")
-    )
-    return int(head.split()[1]), await reader.readexactly(size)
+from support.http_door import Door, answer_of, get, play
 
 
 def test_a_request_is_answered_and_the_connection_stays() -> None:
@@ -188,49 +84,6 @@ def test_head_has_no_body_and_says_its_length() -> None:
     play(scene)
 
 
-def test_a_two_gigabyte_body_is_refused_before_it_is_read() -> None:
-    async def scene(here: Door) -> None:
-        began_s = time.monotonic()
-        said = await here.says(
-            b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 2147483648\r\n\r\n" + b"x" * 9999
-        )
-        assert said.startswith(b"HTTP/1.1 413 ")
-        assert b"connection: close" in said
-        assert b"FOREBAY_MAX_BODY_BYTES" in said
-        assert time.monotonic() - began_s < 4
-
-    play(scene)
-
-
-def test_an_endless_chunked_body_is_cut_off() -> None:
-    async def scene(here: Door) -> None:
-        reader, writer = await here.peer()
-        writer.write(b"POST /x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n")
-        for _ in range(10):
-            writer.write(b"400\r\n" + b"x" * 1024 + b"\r\n")
-        said = await asyncio.wait_for(reader.read(), 5)
-        assert said.startswith(b"HTTP/1.1 413 ")
-
-    play(scene)
-
-
-@pytest.mark.parametrize(
-    "bomb",
-    [
-        b"GET / HTTP/1.1\r\n" + b"".join(b"x-%d: y\r\n" % i for i in range(1000)),
-        b"GET / HTTP/1.1\r\nx: " + b"y" * 5000,
-        b"GET /" + b"y" * 5000,
-        b"GET / HTTP/1.1\r\nx: " + b"y" * 2000 + b"\r\n\r\n",
-    ],
-    ids=["many headers", "a long header", "a long path", "a long header that ends"],
-)
-def test_a_header_bomb_is_refused(bomb: bytes) -> None:
-    async def scene(here: Door) -> None:
-        assert (await here.says(bomb)).startswith(b"HTTP/1.1 431 ")
-
-    play(scene)
-
-
 def test_one_who_waits_to_be_asked_for_the_body_is_asked_or_refused() -> None:
     async def scene(here: Door) -> None:
         head = "POST {} HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n"
@@ -261,49 +114,6 @@ def test_a_bug_of_ours_is_a_500_that_tells_nothing() -> None:
         said = await here.says(get("/bug"))
         assert said.startswith(b"HTTP/1.1 500 ")
         assert b"a bug of ours" not in said
-
-    play(scene)
-
-
-@pytest.mark.parametrize(
-    "rubbish",
-    [
-        b"\x00\x01\x02\r\n\r\n",
-        b"hello\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"POST / HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n",
-        b"POST / HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
-        b"POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-        b"POST / HTTP/1.1\r\nauthorization: a\r\nauthorization: b\r\ncontent-length: 0\r\n\r\n",
-        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    ],
-)
-def test_what_is_not_http_gets_a_400_and_the_door_is_closed(rubbish: bytes) -> None:
-    async def scene(here: Door) -> None:
-        reader, writer = await here.peer()
-        writer.write(rubbish)
-        status, _ = await answer_of(reader)
-        assert status == 400
-        assert (await here.says(get())).startswith(b"HTTP/1.1 200 ")
-
-    play(scene)
-
-
-def test_headers_that_trickle_in_are_given_up() -> None:
-    async def scene(here: Door) -> None:
-        reader, writer = await here.peer()
-        writer.write(b"GET / HTTP/1.1\r\n")
-        said = await asyncio.wait_for(reader.read(), 5)
-        assert said.startswith(b"HTTP/1.1 408 ")
-
-    play(scene)
-
-
-def test_a_body_shorter_than_announced_is_given_up() -> None:
-    async def scene(here: Door) -> None:
-        said = await here.says(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\nhalf")
-        assert said.startswith(b"HTTP/1.1 408 ")
 
     play(scene)
 
@@ -350,43 +160,6 @@ def test_one_who_hangs_up_is_noticed_and_the_others_are_served() -> None:
         assert await answer_of(reader) == (200, b"served")
 
     play(scene)
-
-
-def test_one_who_never_reads_is_given_up() -> None:
-    async def scene(here: Door) -> None:
-        deaf = socket.create_connection(("127.0.0.1", here.port))
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        deaf.sendall(get("/later", close=False))
-        await asyncio.sleep(0.1)
-        here.echo.waiting[0].reply(200, b"x" * 50_000_000)
-        await asyncio.sleep(0.1)
-        assert here.server.connections
-        await asyncio.sleep(1.2)
-        assert not here.server.connections
-        deaf.close()
-
-    play(scene)
-
-
-def test_another_protocol_on_this_port_is_politely_ignored() -> None:
-    async def scene(here: Door) -> None:
-        said = await here.says(get("/x", "connection: upgrade", "upgrade: h2c", close=False))
-        assert said.startswith(b"HTTP/1.1 200 ")
-        assert b"connection: close" in said
-
-    play(scene)
-
-
-def test_more_connections_than_allowed_are_told_to_come_back() -> None:
-    async def scene(here: Door) -> None:
-        peers = [await here.peer() for _ in range(3)]
-        assert (await here.says(get())).startswith(b"HTTP/1.1 503 ")
-        for _, writer in peers:
-            writer.close()
-        await asyncio.sleep(0.1)
-        assert (await here.says(get())).startswith(b"HTTP/1.1 200 ")
-
-    play(scene, HttpLimits(connections=3))
 
 
 def test_a_server_that_leaves_answers_what_was_asked() -> None:

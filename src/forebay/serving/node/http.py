@@ -28,7 +28,7 @@ from forebay.serving.node.remote import address_of
 _KEPT = frozenset({
     b"authorization", b"content-encoding", b"accept-encoding", b"content-type", b"accept", b"expect",
     b"content-length", b"inference-header-content-length", b"x-request-id", b"traceparent", b"tracestate",
-    b"cache-control", b"x-forebay-model", b"x-amzn-sagemaker-target-model",
+    b"cache-control", b"x-forebay-model", b"x-amzn-sagemaker-target-model", b"host", b"transfer-encoding",
 })  # fmt: skip
 _LISTS = frozenset({b"accept-encoding", b"accept", b"tracestate"})
 _HEADER_OVERHEAD = 4  # ": " and CRLF
@@ -62,6 +62,10 @@ class Application(Protocol):
 
     def refuse(self, exchange: Exchange, error: Exception) -> None:
         """Answer with *error*, in the shape of the exchange's protocol."""
+
+
+class _Unframed(Malformed):
+    """Nobody can be sure where this request ends, or whom it is for."""
 
 
 class _Phase(Enum):
@@ -145,7 +149,7 @@ class Connection(asyncio.Protocol):
         self._phase = _Phase.IDLE
         self._since_s = time.monotonic()
         self._blocked_s: float | None = None
-        self._head_bytes = 0
+        self._head_bytes = self._body_bytes = self._silent_bytes = 0
         self._queue: deque[Exchange] = deque()
         self._current: Exchange | None = None
         self._closing = False
@@ -206,7 +210,8 @@ class Connection(asyncio.Protocol):
     def _feed(self, data: bytes) -> None:
         if self._lingers:
             return
-        if self._phase is not _Phase.BODY:
+        body_bytes = self._body_bytes if self._phase is _Phase.BODY else None
+        if body_bytes is None:
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -221,6 +226,14 @@ class Connection(asyncio.Protocol):
             if not self._lingers:
                 self._stop_reading(Malformed(f"this is not HTTP/1.1: {error}"))
         if self._phase is _Phase.HEAD and self._head_bytes > self._limits.max_header_bytes:
+            self._stop_reading(self._headers_too_large())
+        elif self._phase is _Phase.BODY and body_bytes is not None:
+            self._watch_body(body_bytes, len(data))
+
+    def _watch_body(self, body_bytes: int, fed: int) -> None:
+        """Chunk extensions and trailers are read too, and kept by the parser, without an end of their own."""
+        self._silent_bytes = 0 if self._body_bytes != body_bytes else self._silent_bytes + fed
+        if self._silent_bytes > self._limits.max_header_bytes:
             self._stop_reading(self._headers_too_large())
 
     def eof_received(self) -> bool:
@@ -248,6 +261,7 @@ class Connection(asyncio.Protocol):
         if self._phase is _Phase.LINGER:
             return
         self._phase = _Phase.HEAD
+        self._body_bytes = self._silent_bytes = 0
         self._since_s = time.monotonic()
         self._current = Exchange(self, self._since_s)
 
@@ -258,8 +272,8 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         exchange = self._current
-        if exchange is None:
-            return
+        if exchange is None or self._phase is not _Phase.HEAD:
+            return  # a trailer: it comes after the decisions that it could change, and says nothing to us
         exchange.head_size += len(name) + len(value) + _HEADER_OVERHEAD
         kept = _kept(name)
         if kept is not None:
@@ -283,14 +297,19 @@ class Connection(asyncio.Protocol):
             self._application.open(exchange)
         except ForebayError as error:
             exchange.refusal = error
-            self._refuse_early(exchange)
+            self._refuse_early(exchange, force=isinstance(error, _Unframed))
             return
         if b"expect" in exchange.headers and _waits(exchange) and len(self._queue) == 1:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, chunk: bytes) -> None:
         exchange = self._current
-        if exchange is None or exchange.refusal is not None:
+        if exchange is None or self._phase is _Phase.LINGER:
+            return
+        self._body_bytes += len(chunk)
+        if exchange.refusal is not None:
+            if self._body_bytes > _BODY_TO_DRAIN:
+                self._linger(exchange, exchange.refusal)
             return
         exchange.add(chunk)
         if exchange.size > self._limits.max_body_bytes:
@@ -371,9 +390,22 @@ class Connection(asyncio.Protocol):
             raise self._headers_too_large()
         if exchange.double is not None:
             raise Malformed(f"the header {exchange.double.decode('latin-1')} came twice")
+        self._check_framing(exchange)
         length = exchange.headers.get(b"content-length")
         if length is not None and length.isdigit() and int(length) > self._limits.max_body_bytes:
             raise self._body_too_large()
+
+    def _check_framing(self, exchange: Exchange) -> None:
+        """Refuse what others on the way may read differently (RFC 9112, 3.2 and 6.1)."""
+        version = self._parser.get_http_version()
+        if version not in {"1.0", "1.1"}:
+            raise _Unframed(f"HTTP/{version} is not spoken here; speak HTTP/1.1")
+        coding = exchange.headers.get(b"transfer-encoding")
+        if coding is not None and (version == "1.0" or coding.lower() != b"chunked"):
+            told = coding.decode("latin-1")
+            raise _Unframed(f"the transfer coding {told!r} is not taken here; send chunked, in HTTP/1.1")
+        if version == "1.1" and b"host" not in exchange.headers:
+            raise _Unframed("an HTTP/1.1 request names its Host")
 
     def _body_time_s(self) -> float:
         arrived = 0 if self._current is None else self._current.size
@@ -403,7 +435,7 @@ class Connection(asyncio.Protocol):
             exchange = Exchange(self, time.monotonic())
         if exchange not in self._queue:
             self._queue.append(exchange)
-        self._linger(exchange, error)
+        self._linger(exchange, exchange.refusal or error)
 
     def _linger(self, exchange: Exchange, error: Exception) -> None:
         """Answer and close, but read on for a moment: closing on unread bytes would destroy the answer."""
