@@ -46,7 +46,7 @@ def load(folder: Path, budget: Budget = _ONE_THREAD) -> Loaded:
     `Malformed` with what does not fit, and what the backend raises.
     """
     info = ArtifactInfo.decode((folder / INFO_NAME).read_bytes())
-    row = _first_row(folder, info)
+    row = first_row(folder, info)
 
     def opened(threads: int) -> Backend:
         return _opened(folder, info, replace(budget, threads=threads))
@@ -105,7 +105,7 @@ def _fits(declared: tuple[int, ...], real: tuple[int, ...]) -> bool:
     )
 
 
-def _first_row(folder: Path, info: ArtifactInfo) -> Tensors:
+def first_row(folder: Path, info: ArtifactInfo) -> Tensors:
     """A row that the model surely takes: one of its sample; zeros, where it has none."""
     signature = info.signature
     if not info.sample:

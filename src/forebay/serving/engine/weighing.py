@@ -7,30 +7,46 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from forebay.core import INFO_NAME, ArtifactInfo
-from forebay.core.errors import ForebayError
-from forebay.serving.engine.load import Loaded, load
+from forebay.core import INFO_NAME, ArtifactInfo, Tensors
+from forebay.core.errors import ForebayError, Malformed
+from forebay.serving.engine.load import Loaded, first_row, load
 from forebay.serving.engine.memory import resident_bytes
 from forebay.serving.runtime import Backend, Budget, opener_of
 from forebay.serving.runtime.memory import give_back, keep_little
 
+_SMALL_SAMPLE_BYTES = 1 << 20
+_SMALL_ROW_VALUES = 4096
 _log = logging.getLogger("forebay.node")
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A verified folder on this disk: what it says of itself, and the bytes of all that is loaded from it."""
+    """A verified folder on this disk: what it says of itself, and the bytes of all that is loaded from it.
+
+    `row` are inputs of one row that its owner let it keep, where they are small enough to show around.
+    """
 
     folder: Path
     info: ArtifactInfo
     size_bytes: int
+    row: Tensors | None = None
 
 
 def look_at(folder: Path) -> Artifact:
     """Read what *folder* is; blocking. Raises `Malformed`, or `OSError`."""
     info = ArtifactInfo.decode((folder / INFO_NAME).read_bytes())
     files = [path for path in folder.rglob("*") if path.is_file() and path != folder / info.sample]
-    return Artifact(folder, info, sum(path.stat().st_size for path in files))
+    return Artifact(folder, info, sum(path.stat().st_size for path in files), _small_row(folder, info))
+
+
+def _small_row(folder: Path, info: ArtifactInfo) -> Tensors | None:
+    if not info.sample or (folder / info.sample).stat().st_size > _SMALL_SAMPLE_BYTES:
+        return None
+    try:
+        row = first_row(folder, info)
+    except Malformed:
+        return None  # loading it says so
+    return row if sum(array.size for array in row.values()) <= _SMALL_ROW_VALUES else None
 
 
 def weighed_load(artifact: Artifact, budget: Budget) -> tuple[Loaded, int]:

@@ -219,6 +219,7 @@ def _read(
 _metadata = partial(_read, pages.metadata)
 _config = partial(_read, pages.config)
 _statistics = partial(_read, pages.statistics)
+_openapi = partial(_read, pages.openapi)
 
 
 def _model_ready(node: Node, exchange: Exchange) -> None:
@@ -273,6 +274,8 @@ DOORS = (
     Door("POST", "/v2/repository/index", _ASK, _index, oip_error, "oip"),
     Door("POST", "/predict/{model}", _ASK, _predict, plain_error, "rows"),
     Door("POST", "/predict/{model}/versions/{version}", _ASK, _predict, plain_error, "rows"),
+    Door("GET", "/predict/{model}/openapi.json", _ASK, _openapi, plain_error, "rows"),
+    Door("GET", "/predict/{model}/versions/{version}/openapi.json", _ASK, _openapi, plain_error, "rows"),
     Door("GET", "/metrics", Permission.OBSERVE, _metrics, plain_error, "metrics"),
 )
 """The ways in of the Open Inference Protocol and of the plain door; `http_doors` has them all."""

@@ -21,6 +21,7 @@ from forebay.serving.wire.oip_statistics import (
     batch_statistics,
     described,
 )
+from forebay.serving.wire.openapi import described as openapi_of
 
 if TYPE_CHECKING:
     from forebay.serving.node.service import Node
@@ -84,6 +85,15 @@ def config(node: Node, caller: Principal, model: str, version: str | None) -> di
             batch_rows=limits.batch_rows,
             wait_s=limits.wait_s,
         )
+    )
+
+
+def openapi(node: Node, caller: Principal, model: str, version: str | None) -> dict[str, Any]:
+    """The plain door to a model, for programs that write clients; raises `Malformed` if it takes no rows."""
+    served = one_of(node, caller, model, version)
+    path = f"/predict/{model}/versions/{version}" if version else f"/predict/{model}"
+    return openapi_of(
+        served.model, served.version, node.config.release, path, served.info.signature, served.artifact.row
     )
 
 

@@ -20,7 +20,7 @@ class Template:
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
         self._batches = signature.batches
-        self._widths = [_width_of(spec) if self._batches else 0 for spec in signature.outputs]
+        self._widths = [width_of(spec) if self._batches else 0 for spec in signature.outputs]
         patterns = map(_pattern_of, signature.outputs, self._widths)
         self._row = b"{" + b",".join(patterns) + b"}"
 
@@ -54,7 +54,7 @@ def _columns_of(spec: TensorSpec, width: int, array: Array) -> list[list[bytes]]
     return [texts[at::width] for at in range(width)]
 
 
-def _width_of(spec: TensorSpec) -> int:
+def width_of(spec: TensorSpec) -> int:
     """How many values of this output a row shows one by one; 0 for nested lists."""
     rest = spec.shape[1:]
     if rest in ((), (1,)):
