@@ -38,7 +38,7 @@ def toy_kinds() -> dict[str, JobKind]:
 
 
 def _check(_project: str, request: dict[str, Any]) -> dict[str, Any]:
-    if unknown := set(request) - {*STEPS, "die", "note"}:
+    if unknown := set(request) - {*STEPS, "die", "note", "time_budget_s"}:
         raise Malformed(f"a toy has no step {unknown.pop()!r}")
     return request
 

@@ -104,3 +104,13 @@ def test_two_hubs_that_start_at_once_agree_on_the_key(access: Access, path: Path
         ids = list(pool.map(lambda _: access.ensure_key_file(path, Role.OPERATOR), range(4)))
     assert set(ids) == {access.identify(f"Bearer {secret_of(path)}").key_id}
     assert len(access.keys("default")) == 1
+
+
+def test_hubs_that_start_at_once_replace_a_revoked_key_once(access: Access, path: Path) -> None:
+    for _ in range(5):
+        old = access.ensure_key_file(path, Role.OPERATOR)
+        access.revoke_key("default", old)
+        with ThreadPoolExecutor(4) as pool:
+            ids = list(pool.map(lambda _: access.ensure_key_file(path, Role.OPERATOR), range(4)))
+        assert set(ids) == {access.identify(f"Bearer {secret_of(path)}").key_id}
+        assert old not in ids

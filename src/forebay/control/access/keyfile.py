@@ -52,18 +52,16 @@ def _is_good(key: KeyRow, secret: SecretRow, now: datetime) -> bool:
 
 def _register(database: Database, path: Path, role: Role, project: str, now: datetime) -> KeyRow:
     """Make the file's key known; a file whose key is good no more is written anew."""
-    old = read_secret(path)
-    with database.read() as session:
-        known = old is not None and holder_of(session, old) is not None
-    if old is None or known:
-        write_secret(path, new_key().secret, replace=known)
-    secret = read_secret(path)
-    assert secret is not None
     with database.write() as session:
-        bump(session)  # first, because two hubs that start at once queue here
-        found = holder_of(session, secret)
-        if found is not None:
+        bump(session)  # first: hubs that start at once queue here, and the next finds what the first has made
+        secret = read_secret(path)
+        found = None if secret is None else holder_of(session, secret)
+        if found is not None and _is_good(*found, now):
             return found[0]
+        if secret is None or found is not None:
+            write_secret(path, new_key().secret, replace=found is not None)
+            secret = read_secret(path)
+            assert secret is not None
         key = Key(key_id_of(secret) or "", secret, digest_of_secret(secret))
         return add_key(session, key, project, role, path.name, KeyScope(), now)
 
