@@ -27,6 +27,7 @@ from bench.words import Missing, Target, Wire
 from forebay.app.settings import Settings
 from forebay.client import Hub, connect
 from forebay.control.access import Access
+from forebay.control.billing import limits_for_nodes
 from forebay.control.deploy import Deployments
 from forebay.control.registry import Registry
 from forebay.control.store import Database, FolderBlobs
@@ -156,7 +157,7 @@ def _deploy_more(up: _Up, model: Model, names: int) -> None:
     database = Database(f"sqlite:///{up.home / 'hub.db'}")
     try:
         registry = Registry(database, FolderBlobs(up.home / "blobs"))
-        deployments = Deployments(database, registry, Access(database).grants)
+        deployments = Deployments(database, registry, Access(database).grants, limits_for_nodes)
         first = registry.version(_PROJECT, ModelRef(model.name))
         for number in range(1, names):
             name = f"{model.name}-{number}"

@@ -27,10 +27,12 @@ class Echo:
     """Answers with the method, the path and the body; `/later` waits to be told, `/locked` refuses early."""
 
     def __init__(self) -> None:
+        self.opened: list[Exchange] = []
         self.waiting: list[Exchange] = []
         self.left = 0
 
     def open(self, exchange: Exchange) -> None:
+        self.opened.append(exchange)
         if exchange.target == b"/locked":
             raise Unauthenticated("show a key")
 

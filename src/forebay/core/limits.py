@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 LIMIT_UNITS = ("request", "row", "byte", "concurrent")
@@ -35,19 +37,23 @@ class CallLimit(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.amount} {self.unit}{'' if self.amount == 1 else 's'} a {period}"
 
 
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
+
+
 class PermitsAsked(msgspec.Struct, frozen=True, array_like=True):
     """Of one limit: how many permits a worker has, and how many more it would like."""
 
-    held: int
-    more: int
+    held: _Count
+    more: _Count
 
 
 class LeaseAsk(msgspec.Struct, frozen=True):
     """What one worker says of its permits, by limit; *number* grows, so that an old word is known as old."""
 
-    holder: str
-    number: int
-    limits: dict[str, PermitsAsked]
+    holder: _Name
+    number: _Count
+    limits: dict[_Name, PermitsAsked]
 
 
 class Lease(msgspec.Struct, frozen=True, array_like=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forebay.control.access import Access
+from forebay.control.billing import limits_for_nodes
 from forebay.control.deploy import Deployments
 from forebay.control.registry import Registry
 from forebay.control.store import Database, MemoryBlobs
@@ -23,4 +24,4 @@ def registry(database: Database) -> Registry:
 
 @pytest.fixture
 def deployments(database: Database, registry: Registry) -> Deployments:
-    return Deployments(database, registry, Access(database).grants)
+    return Deployments(database, registry, Access(database).grants, limits_for_nodes)

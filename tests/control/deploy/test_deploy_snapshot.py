@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from forebay.control.access import Access, KeyScope, Role
+from forebay.control.billing import limits_for_nodes
 from forebay.control.deploy import Deployments, Wish, node_states
 from forebay.control.deploy.readiness import is_ready
 from forebay.control.registry import Registry
@@ -48,7 +49,7 @@ def test_another_hub_on_the_database_sees_the_same(deployments: Deployments, dat
     other = Database(database.url)
     access = Access(other)
     registry = Registry(other, blobs=None)  # type: ignore[arg-type]  # it registers nothing
-    assert Deployments(other, registry, access.grants).snapshot() == deployments.snapshot()
+    assert Deployments(other, registry, access.grants, limits_for_nodes).snapshot() == deployments.snapshot()
     other.close()
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from forebay.control.access import Access
+from forebay.control.billing import limits_for_nodes
 from forebay.control.deploy import Deployments, Wish
 from forebay.control.registry import Registry, VersionRecord
 from forebay.control.store import Database, MemoryBlobs, migrate
@@ -37,7 +38,9 @@ class Hub(RuleBasedStateMachine):
         migrate(self.database)
         self.blobs = MemoryBlobs()
         self.registry = Registry(self.database, self.blobs)
-        self.deployments = Deployments(self.database, self.registry, Access(self.database).grants)
+        self.deployments = Deployments(
+            self.database, self.registry, Access(self.database).grants, limits_for_nodes
+        )
         self.jobs = 0
         self.last = self.deployments.snapshot()
 

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from forebay.control.access import Access
+from forebay.control.billing import limits_for_nodes
 from forebay.control.deploy import Deployments, Published, Watch, Wish
 from forebay.control.registry import Registry
 from forebay.control.store import Database, MemoryBlobs
@@ -77,7 +78,7 @@ def test_a_change_here_reaches_a_waiting_node_within_a_blink(
 
 def test_a_change_by_another_hub_is_noticed_soon(deployments: Deployments, database: Database) -> None:
     other = Database(database.url)
-    elsewhere = Deployments(other, Registry(other, MemoryBlobs()), Access(other).grants)
+    elsewhere = Deployments(other, Registry(other, MemoryBlobs()), Access(other).grants, limits_for_nodes)
 
     async def ask() -> float:
         async with watching(deployments, database) as watch:
@@ -129,7 +130,7 @@ def test_a_database_that_was_never_there_is_said_to_be_away(
     tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = Database("postgresql+psycopg://forebay@127.0.0.1:1/forebay")
-    deployments = Deployments(away, Registry(away, MemoryBlobs()), Access(away).grants)
+    deployments = Deployments(away, Registry(away, MemoryBlobs()), Access(away).grants, limits_for_nodes)
 
     async def ask() -> None:
         async with watching(deployments, away, every_s=0.01) as watch:

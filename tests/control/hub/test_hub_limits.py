@@ -113,3 +113,24 @@ def test_limits_of_another_project_are_not_there(hub: RunningHub, owner: httpx.C
     assert stranger.get(LIMITS).status_code == HTTPStatus.NOT_FOUND
     gone = stranger.delete(f"/api/v1/projects/other/limits/{found['id']}")
     assert gone.status_code == HTTPStatus.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"holder": "", "number": 1, "limits": {}}',
+        b'{"holder": "a\\u0000b", "number": 1, "limits": {}}',
+        b'{"holder": "a", "number": -1, "limits": {}}',
+        b'{"holder": "a", "number": 9223372036854775808, "limits": {}}',
+        b'{"holder": "a", "number": 1, "limits": {"a\\u0000b": [0, 1]}}',
+        b'{"holder": "a", "number": 1, "limits": {"a": [-1, 1]}}',
+        b'{"holder": "a", "number": 1, "limits": {"a": [0, 9223372036854775808]}}',
+    ],
+)
+def test_a_question_for_permits_that_cannot_be_is_refused(hub: RunningHub, rubbish: bytes) -> None:
+    refused = hub.holder(Role.NODE).post("/api/v1/nodes/node-1/leases", content=rubbish)
+    assert refused.status_code == HTTPStatus.BAD_REQUEST
+    assert "question for leases" in refused.json()["detail"]

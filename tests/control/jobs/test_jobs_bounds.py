@@ -104,3 +104,4 @@ def test_an_engine_that_never_started_stops_without_harm(
     database: Database, system_url: str, folder: Path
 ) -> None:
     Jobs(database, system_url, folder, {}).stop()
+    assert not polling()

@@ -36,13 +36,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield started
 
 
-@pytest.fixture
-def key(node: Running) -> Key:
-    key = node.prepared.key()
-    node.apply(node.prepared.snapshot())
-    return key
-
-
 def ask(node: Running, key: Key | None, path: str, body: Any) -> tuple[int, Any]:
     with node.client(key) as client:
         answer = client.post(path, json=body)

@@ -38,13 +38,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield started
 
 
-@pytest.fixture
-def key(node: Running) -> Key:
-    key = node.prepared.key()
-    node.apply(node.prepared.snapshot())
-    return key
-
-
 def kept(*kinds: type) -> int:
     """How many objects of *kinds* are alive once the collector has been."""
     gc.collect()

@@ -31,13 +31,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield started
 
 
-@pytest.fixture
-def key(node: Running) -> Key:
-    key = node.prepared.key()
-    node.apply(node.prepared.snapshot())
-    return key
-
-
 def read(node: Running, key: Key, path: str) -> tuple[int, Any]:
     with node.client(key) as client:
         answer = client.get(path)

@@ -20,13 +20,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def key(node: Running) -> Key:
-    key = node.prepared.key()
-    node.apply(node.prepared.snapshot())
-    return key
-
-
 def ask(node: Running, key: Key | None, path: str, body: Any = None) -> tuple[int, Any]:
     with node.client(key) as client:
         answer = client.get(path) if body is None else client.post(path, json=body)

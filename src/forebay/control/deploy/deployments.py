@@ -24,10 +24,6 @@ _HEAVIEST = 1_000_000
 _LARGEST_CACHE = 1 << 40
 
 
-def _no_limits(_session: Session) -> tuple[CallLimit, ...]:
-    return ()
-
-
 class Deployments:
     """Every project's deployments, in one database.
 
@@ -39,7 +35,7 @@ class Deployments:
         database: Database,
         registry: Registry,
         grants: Callable[[Session], tuple[KeyGrant, ...]],
-        call_limits: Callable[[Session], tuple[CallLimit, ...]] = _no_limits,
+        call_limits: Callable[[Session], tuple[CallLimit, ...]],
     ) -> None:
         self._database = database
         self._grants = grants

@@ -21,7 +21,9 @@ _REFUSALS = {
     "404": "No such model, or version of it, is deployed.",
     "413": "The body is too large.",
     "429": "The queue is full, or a limit is used up; `Retry-After` says when to come back.",
+    "502": "What ran the model died; it is started again, and the call is safe to repeat.",
     "503": "The model is not ready yet; `Retry-After` says when to come back.",
+    "504": "It took longer than a request may wait; the call is safe to repeat.",
 }
 
 
