@@ -29,12 +29,12 @@ def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 @asynccontextmanager
 async def lane_for(
-    folder: Path, limits: BatchLimits | None = None, *, cost_s: float | None = None
+    folder: Path, limits: BatchLimits | None = None, *, cost_s: float | None = None, pause_s: float = 0.0
 ) -> AsyncIterator[Lane]:
     loaded = load(folder)
     with ThreadPoolExecutor(2) as executor:
         lane = Lane(
-            loaded.backend,
+            Slow(loaded.backend, pause_s) if pause_s else loaded.backend,
             loaded.signature,
             limits or BatchLimits(),
             executor,
@@ -73,7 +73,8 @@ def twice(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("cost_s", [0.0, 1.0], ids=["on the loop", "on a thread"])
 def test_a_hundred_callers_share_batches_and_each_gets_its_own_rows(twice: Path, cost_s: float) -> None:
     async def work() -> None:
-        async with lane_for(twice, BatchLimits(batch_rows=32), cost_s=cost_s) as lane:
+        # Each batch costs so much that a neighbour on the core cannot make few rows look cheaper than many.
+        async with lane_for(twice, BatchLimits(batch_rows=32), cost_s=cost_s, pause_s=0.02) as lane:
             rows = [np.full((1 + i % 3, 3), i, dtype=np.float32) for i in range(100)]
             outcomes = await asyncio.gather(*(lane.ask({"x": row}) for row in rows))
             for row, outcome in zip(rows, outcomes, strict=True):
